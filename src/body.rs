@@ -1,0 +1,184 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::tracker::{Admitted, Called, Name};
+use crate::{grpc, BoxError, CutError, StragglerPhase};
+
+pin_project! {
+    /// The response body of [`Drain`](crate::Drain): holds the request in flight until it is dropped.
+    ///
+    /// Frames, trailers, `is_end_stream` and `size_hint` are those of the inner body. After a
+    /// [cut](crate::DrainHandle::cut) it ends in a [`CutError`], or in trailers with `grpc-status: 1`.
+    #[must_use = "dropping the body ends the request"]
+    pub struct ResponseBody<B> {
+        // Dropped in this order: what is counted outlives what it counts.
+        #[pin]
+        content: Content<B>,
+        counted: Option<Counted>,
+    }
+}
+
+pin_project! {
+    #[project = ContentProjection]
+    enum Content<B> {
+        Inner { #[pin] body: B },
+        Text { text: Option<Bytes> },
+    }
+}
+
+#[derive(Debug)]
+struct Counted {
+    admitted: Admitted,
+    name: Option<Box<Name>>,
+    is_grpc: bool,
+    was_polled: bool,
+    ended: bool,
+}
+
+impl<B> ResponseBody<B> {
+    pub(crate) fn uncounted(body: B) -> Self {
+        Self {
+            content: Content::Inner { body },
+            counted: None,
+        }
+    }
+
+    pub(crate) fn text(text: Bytes) -> Self {
+        Self {
+            content: Content::Text { text: Some(text) },
+            counted: None,
+        }
+    }
+
+    pub(crate) fn counted(
+        body: B,
+        admitted: Admitted,
+        name: Option<Box<Name>>,
+        is_grpc: bool,
+    ) -> Self {
+        Self {
+            content: Content::Inner { body },
+            counted: Some(Counted {
+                admitted,
+                name,
+                is_grpc,
+                was_polled: false,
+                ended: false,
+            }),
+        }
+    }
+
+    /// Holds the request for an answer that is not the handler's.
+    pub(crate) fn holding(mut self, admitted: Admitted) -> Self {
+        self.counted = Some(Counted {
+            admitted,
+            name: None,
+            is_grpc: false,
+            was_polled: false,
+            // It is this crate's own, and short: a cut does not cut its own answer.
+            ended: true,
+        });
+        self
+    }
+}
+
+impl<B> Default for ResponseBody<B> {
+    /// An empty body.
+    fn default() -> Self {
+        Self {
+            content: Content::Text { text: None },
+            counted: None,
+        }
+    }
+}
+
+impl Counted {
+    fn is_cut(&self) -> bool {
+        !self.ended && self.admitted.is_cut()
+    }
+
+    /// Registers the request once it is known to wait; whether it was cut in the meantime.
+    fn park(&mut self, cx: &Context<'_>) -> bool {
+        let name = &mut self.name;
+        self.admitted.park(cx, StragglerPhase::Body, || {
+            name.take().map_or(Called::Nothing, Called::Request)
+        })
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = B::Data;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        let body = match this.content.as_mut().project() {
+            ContentProjection::Inner { body } => body,
+            ContentProjection::Text { text } => {
+                return Poll::Ready(text.take().map(|text| Ok(Frame::data(text.into()))));
+            }
+        };
+        let Some(counted) = this.counted else {
+            return body.poll_frame(cx).map_err(Into::into);
+        };
+        if !counted.is_cut() || body.is_end_stream() {
+            let polled = body.poll_frame(cx).map_err(Into::into);
+            let waits = match &polled {
+                Poll::Pending => true,
+                Poll::Ready(Some(Ok(frame))) if frame.is_data() => counted.was_polled,
+                Poll::Ready(_) => {
+                    counted.ended = true;
+                    false
+                }
+            };
+            counted.was_polled = true;
+            if !(waits && counted.park(cx) && polled.is_pending()) {
+                return polled;
+            }
+        }
+        counted.ended = true;
+        let is_grpc = counted.is_grpc;
+        this.content.set(Content::Text { text: None });
+        Poll::Ready(Some(match is_grpc {
+            true => Ok(Frame::trailers(grpc::Status::Cancelled.headers())),
+            false => Err(CutError::new().into()),
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Inner { body } => body.is_end_stream(),
+            Content::Text { text } => text.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Inner { body } => body.size_hint(),
+            Content::Text { text } => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
+        }
+    }
+}
+
+impl<B> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody")
+            .field("in_flight", &self.counted.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,58 @@
+//! `connection: close` from the lame duck on, so that kept-alive clients look for another server.
+
+use http::header::{HeaderMap, HeaderValue, CONNECTION};
+use http::{Method, Response, StatusCode, Version};
+
+use crate::{Phase, RequestHead};
+
+/// What of the request decides whether its answer may close the connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    version: Version,
+    is_connect: bool,
+}
+
+impl Peer {
+    pub(crate) fn of(head: &RequestHead<'_>) -> Self {
+        Self {
+            version: head.version(),
+            is_connect: *head.method() == Method::CONNECT,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn closes<B>(self, phase: Phase, response: &mut Response<B>) {
+        if phase != Phase::Serving {
+            self.close(response);
+        }
+    }
+
+    /// Never on a 101 or a 2xx to CONNECT, whose connection is no longer HTTP's, and never on HTTP/2, where the header
+    /// is a connection error (RFC 9113, section 8.2.2).
+    #[cold]
+    pub(crate) fn close<B>(self, response: &mut Response<B>) {
+        let tunnels = response.status() == StatusCode::SWITCHING_PROTOCOLS
+            || self.is_connect && response.status().is_success();
+        if self.version >= Version::HTTP_2 || tunnels {
+            return;
+        }
+        // hyper replaces the header of an answer with HTTP/1.1 to a kept-alive client of HTTP/1.0 by `keep-alive`.
+        if self.version <= Version::HTTP_10 {
+            *response.version_mut() = Version::HTTP_10;
+        }
+        if !says_close(response.headers()) {
+            response
+                .headers_mut()
+                .append(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
+fn says_close(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|token| token.trim().eq_ignore_ascii_case("close"))
+}

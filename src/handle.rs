@@ -1,0 +1,235 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::tracker::{Called, Tracker};
+use crate::{
+    Changed, DrainGuard, DrainNonce, DrainReason, DrainStatus, Draining, Leaving, Phase,
+    ResumeError, ShuttingDown, Straggler, Tracked, WaitForDrain,
+};
+
+/// Begins a drain, watches it and waits for its end. Clones are the same handle.
+///
+/// Every call works outside a runtime. The futures are `Send + 'static` and cancel safe: one that is dropped loses
+/// nothing, and one that is made anew goes on from what is the case then.
+#[derive(Clone)]
+pub struct DrainHandle {
+    tracker: Arc<Tracker>,
+}
+
+impl DrainHandle {
+    /// A handle without a layer, for [`DrainLayer::from_handle`](crate::DrainLayer::from_handle) or for work that is
+    /// not HTTP.
+    pub fn new() -> Self {
+        Self {
+            tracker: Tracker::new(),
+        }
+    }
+
+    pub(crate) fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
+    /// The phase.
+    pub fn phase(&self) -> Phase {
+        self.tracker.staged().phase
+    }
+
+    /// Whether requests are rejected: [`Phase::Draining`] or [`Phase::Drained`].
+    pub fn is_draining(&self) -> bool {
+        self.phase() >= Phase::Draining
+    }
+
+    /// Why the drain began; `None` while serving.
+    pub fn reason(&self) -> Option<DrainReason> {
+        self.tracker.reason()
+    }
+
+    /// Resolves once the phase is another than at this call, with the phase of that moment. Phases that came and went
+    /// between two polls are not told one by one.
+    ///
+    /// To follow the phases, make the next future before looking at the phase:
+    ///
+    /// ```
+    /// # use tower_drain::{DrainHandle, Phase};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let handle = DrainHandle::new();
+    /// # handle.begin_shutdown();
+    /// loop {
+    ///     let changed = handle.changed();
+    ///     if handle.phase() == Phase::Drained {
+    ///         break;
+    ///     }
+    ///     changed.await;
+    /// }
+    /// # }
+    /// ```
+    pub fn changed(&self) -> Changed {
+        Changed::new(&self.tracker)
+    }
+
+    /// Resolves once the phase has left [`Phase::Serving`]; at once if it has. A resume in between does not undo it.
+    pub fn leaving(&self) -> Leaving {
+        Leaving::new(&self.tracker)
+    }
+
+    /// Resolves once rejecting began; at once if it has. A resume in between does not undo it.
+    pub fn draining(&self) -> Draining {
+        Draining::new(&self.tracker)
+    }
+
+    /// To [`Phase::LameDuck`]: requests are still served, readiness says 503, and HTTP/1 answers close their
+    /// connection. `true` if this call changed the phase.
+    pub fn begin_lame_duck(&self) -> bool {
+        self.begin_lame_duck_because(DrainReason::Requested)
+            .is_some()
+    }
+
+    /// [`begin_lame_duck`](Self::begin_lame_duck) with a reason. Returns the drain's nonce if this call changed the phase.
+    pub fn begin_lame_duck_because(&self, reason: DrainReason) -> Option<DrainNonce> {
+        self.tracker.leave(reason)
+    }
+
+    /// To [`Phase::Draining`]: requests are rejected from here on. `true` for the one call that began it; when a call
+    /// returns, with `true` or `false`, every later request is rejected.
+    ///
+    /// What was admitted goes on. See [`wait_for_drain`](Self::wait_for_drain) and [`cut`](Self::cut).
+    pub fn begin_shutdown(&self) -> bool {
+        self.begin_shutdown_because(DrainReason::Requested)
+            .is_some()
+    }
+
+    /// [`begin_shutdown`](Self::begin_shutdown) with a reason, which stands if no lame duck had one. Returns the drain's
+    /// nonce to the one call that began it.
+    pub fn begin_shutdown_because(&self, reason: DrainReason) -> Option<DrainNonce> {
+        self.tracker.begin(reason)
+    }
+
+    /// How many requests have a response body that is not dropped yet, plus guards and tracked futures.
+    ///
+    /// A rejected request is never among them. The figure is exact once the service drains and no guard is being
+    /// cloned; while serving it is added up core by core, and requests come and go meanwhile.
+    pub fn in_flight(&self) -> usize {
+        self.tracker.in_flight()
+    }
+
+    /// Waits until nothing is in flight, for at most `timeout` after rejecting began, or after this call if that
+    /// was later. `Duration::MAX` is no limit.
+    ///
+    /// It waits for the drain that is on at this call, or else for the next one. Any number may wait.
+    ///
+    /// # Errors
+    ///
+    /// [`DrainError::TimedOut`](crate::DrainError::TimedOut) if something is in flight when the time is over, and
+    /// [`DrainError::Resumed`](crate::DrainError::Resumed) if the drain is taken back, also after its end.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled while rejecting, with a limit, outside a tokio runtime with time.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped and called again; the clock of the new call starts anew.
+    pub fn wait_for_drain(&self, timeout: Duration) -> WaitForDrain {
+        WaitForDrain::new(self.tracker.clone(), timeout)
+    }
+
+    /// Ends the requests and tracked futures that were admitted before this call; returns how many. Those that an
+    /// earlier call ended are not counted again.
+    ///
+    /// A handler that has not answered is dropped and answered for with 500, without `retry-after` because it may have
+    /// run half way; for gRPC with `CANCELLED`. An open body ends in a [`CutError`](crate::CutError), in gRPC in trailers.
+    /// Each ends when it is polled next, for which it is woken. A body that the server does not poll, because its
+    /// peer does not read, stays in flight until its connection ends. Guards are told by
+    /// [`DrainGuard::cut`] and not ended.
+    pub fn cut(&self) -> usize {
+        self.tracker.cut()
+    }
+
+    /// Holds the drain for work that is not a request.
+    ///
+    /// # Errors
+    ///
+    /// While requests are rejected. Cloning a guard that is held always succeeds.
+    pub fn try_guard(&self) -> Result<DrainGuard, ShuttingDown> {
+        self.guard(Called::Nothing)
+    }
+
+    /// [`try_guard`](Self::try_guard) with a label for the list of [stragglers](Self::stragglers).
+    ///
+    /// # Errors
+    ///
+    /// As `try_guard`.
+    pub fn try_guard_as(
+        &self,
+        label: impl Into<Cow<'static, str>>,
+    ) -> Result<DrainGuard, ShuttingDown> {
+        self.guard(Called::Label(label.into()))
+    }
+
+    fn guard(&self, called: Called) -> Result<DrainGuard, ShuttingDown> {
+        match self.tracker.shard().admit_guard(called) {
+            Some(held) => Ok(DrainGuard::new(held)),
+            None => Err(ShuttingDown::new()),
+        }
+    }
+
+    /// Counts `future` from this call until it ends or is dropped. Its output is `None` if it was [cut](Self::cut).
+    ///
+    /// # Errors
+    ///
+    /// While requests are rejected; `future` is dropped.
+    pub fn track<F: Future>(&self, future: F) -> Result<Tracked<F>, ShuttingDown> {
+        match self.tracker.shard().admit() {
+            Some(admitted) => Ok(Tracked::new(future, admitted)),
+            None => Err(ShuttingDown::new()),
+        }
+    }
+
+    /// The nonce of the drain that is on.
+    pub fn nonce(&self) -> Option<DrainNonce> {
+        self.tracker.nonce()
+    }
+
+    /// Takes the drain with this nonce back: requests are served again.
+    ///
+    /// # Errors
+    ///
+    /// If no drain is on, or another, or it is [sealed](Self::seal). Nothing changes then.
+    pub fn resume(&self, nonce: DrainNonce) -> Result<(), ResumeError> {
+        self.tracker.resume(nonce)
+    }
+
+    /// Makes the drain that is on, or else the next one, final: it cannot be resumed. `true` if this call did it.
+    pub fn seal(&self) -> bool {
+        self.tracker.seal()
+    }
+
+    /// How the drain stands, read in one go.
+    pub fn status(&self) -> DrainStatus {
+        self.tracker.status()
+    }
+
+    /// Who holds the drain, oldest first. Those that were never seen waiting come last, without a name.
+    pub fn stragglers(&self) -> Vec<Straggler> {
+        self.tracker.stragglers()
+    }
+}
+
+impl Default for DrainHandle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for DrainHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DrainHandle")
+            .field("phase", &self.phase())
+            .field("in_flight", &self.in_flight())
+            .finish_non_exhaustive()
+    }
+}

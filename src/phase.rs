@@ -1,0 +1,35 @@
+use std::fmt;
+
+/// Where a service is on its way out. Phases only go up, until a [`resume`](crate::DrainHandle::resume) takes the
+/// service back to `Serving`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Every request is served.
+    Serving,
+    /// Every request is still served, but whoever routes to this service is told to stop: readiness says 503 and
+    /// HTTP/1 answers close their connection.
+    LameDuck,
+    /// New requests are rejected; admitted ones go on.
+    Draining,
+    /// New requests are rejected, and no admitted one is left.
+    Drained,
+}
+
+impl Phase {
+    /// The phase in lower case: `serving`, `lame duck`, `draining`, `drained`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Serving => "serving",
+            Self::LameDuck => "lame duck",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

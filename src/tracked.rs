@@ -1,0 +1,62 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::tracker::{Admitted, Called};
+use crate::StragglerPhase;
+
+pin_project! {
+    /// The future of [`DrainHandle::track`](crate::DrainHandle::track).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Tracked<F> {
+        // Dropped in this order: what is counted outlives what it counts.
+        #[pin]
+        future: Option<F>,
+        admitted: Option<Admitted>,
+    }
+}
+
+impl<F> Tracked<F> {
+    pub(crate) fn new(future: F, admitted: Admitted) -> Self {
+        Self {
+            future: Some(future),
+            admitted: Some(admitted),
+        }
+    }
+}
+
+impl<F: Future> Future for Tracked<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let (Some(future), Some(admitted)) = (this.future.as_mut().as_pin_mut(), this.admitted.as_mut())
+        else {
+            panic!("`Tracked` polled after it was ready");
+        };
+        let output = match admitted.is_cut() {
+            true => None,
+            false => match future.poll(cx) {
+                Poll::Ready(output) => Some(output),
+                Poll::Pending if admitted.park(cx, StragglerPhase::Handler, || Called::Nothing) => {
+                    None
+                }
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        this.future.set(None);
+        *this.admitted = None;
+        Poll::Ready(output)
+    }
+}
+
+impl<F> fmt::Debug for Tracked<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracked")
+            .field("in_flight", &self.admitted.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! Who waits on a shard, and who is known to hold the drain: one entry each, made when somebody first waits.
+
+use std::borrow::Cow;
+use std::task::Waker;
+
+use slab::Slab;
+use tokio::time::Instant;
+
+use super::name::Name;
+use crate::StragglerPhase;
+
+/// What wakes an entry; a set of flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wakes(u8);
+
+impl Wakes {
+    /// The phase left serving.
+    pub(crate) const LEAVE: Self = Self(1);
+    /// Rejecting began.
+    pub(crate) const BEGIN: Self = Self(2);
+    /// The phase changed.
+    pub(crate) const CHANGE: Self = Self(4);
+    /// A cut.
+    pub(crate) const CUT: Self = Self(8);
+
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// What an entry that holds the drain is called.
+#[derive(Clone, Debug)]
+pub(crate) enum Called {
+    Nothing,
+    Request(Box<Name>),
+    Label(Cow<'static, str>),
+}
+
+/// What is told of an entry that holds the drain.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    pub(crate) id: u64,
+    pub(crate) since: Instant,
+    pub(crate) phase: StragglerPhase,
+    pub(crate) called: Called,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) waker: Option<Waker>,
+    pub(crate) wakes: Wakes,
+    pub(crate) holder: Option<Holder>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    entries: Slab<Entry>,
+    ids: u64,
+    /// How many of the shard's count are guards, which a cut tells and does not end.
+    pub(crate) guards: usize,
+    /// How many were cut and are not released yet.
+    pub(crate) cut_and_held: usize,
+}
+
+impl Registry {
+    pub(crate) fn insert(&mut self, entry: Entry) -> usize {
+        self.entries.insert(entry)
+    }
+
+    pub(crate) fn remove(&mut self, key: usize) -> Entry {
+        self.entries.remove(key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: usize) -> &mut Entry {
+        &mut self.entries[key]
+    }
+
+    pub(crate) fn next_id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    pub(crate) fn holders(&self) -> impl Iterator<Item = &Holder> {
+        self.entries
+            .iter()
+            .filter_map(|(_, entry)| entry.holder.as_ref())
+    }
+
+    /// Fills `wakers` from the entry at `from` on; returns where to go on, `None` at the end.
+    pub(crate) fn collect(
+        &self,
+        from: usize,
+        fired: Wakes,
+        wakers: &mut Vec<Waker>,
+    ) -> Option<usize> {
+        for key in from..self.entries.capacity() {
+            if wakers.len() == wakers.capacity() {
+                return Some(key);
+            }
+            match self.entries.get(key) {
+                Some(entry) if entry.wakes.meets(fired) => wakers.extend(entry.waker.clone()),
+                _ => {}
+            }
+        }
+        None
+    }
+}

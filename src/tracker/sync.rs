@@ -1,0 +1,13 @@
+//! The primitives of the counting core, swapped for loom's in its models.
+
+#[cfg(all(test, tower_drain_loom))]
+pub(super) use loom::sync::{atomic::AtomicU64, Mutex, MutexGuard};
+#[cfg(not(all(test, tower_drain_loom)))]
+pub(super) use std::sync::{atomic::AtomicU64, Mutex, MutexGuard};
+
+use std::sync::PoisonError;
+
+/// Locks, also after a panic: no code of a caller runs under these locks, so what they protect is whole.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,291 @@
+//! From phase to phase. Everything here happens under the tracker's lock; wakers are called after it.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::count::Staged;
+use super::registry::{Called, Wakes};
+use super::sync::lock;
+use super::Tracker;
+use crate::{
+    DrainNonce, DrainReason, DrainReport, DrainStatus, Phase, ResumeError, Straggler,
+    StragglerPhase,
+};
+
+/// Which drain somebody waits for: its number among those of this tracker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DrainId(u32);
+
+/// How it stands with a drain, for one waiter.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Not rejecting yet.
+    Waiting,
+    /// Rejecting since then.
+    Rejecting(Instant),
+    Drained(DrainReport),
+    Resumed,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    staged: Staged,
+    since: SystemTime,
+    sealed: bool,
+    drain: Option<Drain>,
+}
+
+#[derive(Debug)]
+struct Drain {
+    nonce: DrainNonce,
+    reason: DrainReason,
+    cut: usize,
+    began: Option<Began>,
+    drained: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Began {
+    at: Instant,
+    in_flight: usize,
+    rejected_before: u64,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self {
+            staged: Staged {
+                phase: Phase::Serving,
+                leaves: 0,
+                begins: 0,
+            },
+            since: SystemTime::now(),
+            sealed: false,
+            drain: None,
+        }
+    }
+}
+
+impl Tracker {
+    fn publish(&self, state: &mut State, phase: Phase) {
+        state.staged.phase = phase;
+        state.since = SystemTime::now();
+        self.stage.0.publish(state.staged);
+    }
+
+    fn announce(&self, phase: Phase, fired: Wakes) {
+        tracing::info!(target: "tower_drain", %phase, in_flight = self.in_flight(), "phase changed");
+        for shard in self.shards() {
+            shard.wake(fired.and(Wakes::CHANGE));
+        }
+    }
+
+    /// To the lame duck, from serving.
+    pub(crate) fn leave(&self, reason: DrainReason) -> Option<DrainNonce> {
+        let mut state = lock(&self.state);
+        let nonce = self.leave_locked(&mut state, reason)?;
+        drop(state);
+        self.announce(Phase::LameDuck, Wakes::LEAVE);
+        Some(nonce)
+    }
+
+    fn leave_locked(&self, state: &mut State, reason: DrainReason) -> Option<DrainNonce> {
+        if state.drain.is_some() {
+            return None;
+        }
+        let nonce = DrainNonce::random();
+        state.drain = Some(Drain {
+            nonce,
+            reason,
+            cut: 0,
+            began: None,
+            drained: None,
+        });
+        state.staged.leaves += 1;
+        self.publish(state, Phase::LameDuck);
+        Some(nonce)
+    }
+
+    /// To draining, from serving or the lame duck. Whoever comes second waits at the lock until every shard is closed.
+    pub(crate) fn begin(&self, reason: DrainReason) -> Option<DrainNonce> {
+        let mut state = lock(&self.state);
+        let left = self.leave_locked(&mut state, reason).is_some();
+        let drain = state.drain.as_mut()?;
+        if drain.began.is_some() {
+            return None;
+        }
+        let rejected_before = self.rejected();
+        drain.began = Some(Began {
+            in_flight: self.shards().iter().map(|shard| shard.close()).sum(),
+            rejected_before,
+            at: Instant::now(),
+        });
+        let nonce = drain.nonce;
+        state.staged.begins += 1;
+        self.publish(&mut state, Phase::Draining);
+        let drained = self.settle_locked(&mut state);
+        drop(state);
+        if left {
+            self.announce(Phase::LameDuck, Wakes::LEAVE);
+        }
+        self.announce(Phase::Draining, Wakes::BEGIN);
+        if drained {
+            self.announce(Phase::Drained, Wakes::CHANGE);
+        }
+        Some(nonce)
+    }
+
+    /// Called by whoever emptied a closed shard: whether all of them are empty (invariant 4).
+    pub(super) fn settle(&self) {
+        let mut state = lock(&self.state);
+        if self.settle_locked(&mut state) {
+            drop(state);
+            self.announce(Phase::Drained, Wakes::CHANGE);
+        }
+    }
+
+    fn settle_locked(&self, state: &mut State) -> bool {
+        // Between a release that emptied its shard and this lock a resume may have come, and the next begin.
+        let drained = state.staged.phase == Phase::Draining && self.in_flight() == 0;
+        if drained {
+            if let Some(drain) = &mut state.drain {
+                drain.drained = Some(Instant::now());
+            }
+            self.publish(state, Phase::Drained);
+        }
+        drained
+    }
+
+    /// Back to serving. Every shard is open before that is published, as every one is closed before `Draining` is.
+    pub(crate) fn resume(&self, nonce: DrainNonce) -> Result<(), ResumeError> {
+        let mut state = lock(&self.state);
+        match &state.drain {
+            Some(drain) if drain.nonce == nonce => {}
+            _ => return Err(ResumeError::stale()),
+        }
+        if state.sealed {
+            return Err(ResumeError::sealed());
+        }
+        state.drain = None;
+        self.shards().iter().for_each(|shard| shard.open());
+        self.publish(&mut state, Phase::Serving);
+        drop(state);
+        self.announce(Phase::Serving, Wakes::CHANGE);
+        Ok(())
+    }
+
+    pub(crate) fn seal(&self) -> bool {
+        !std::mem::replace(&mut lock(&self.state).sealed, true)
+    }
+
+    pub(crate) fn cut(&self) -> usize {
+        let mut state = lock(&self.state);
+        let ended = self.shards().iter().map(|shard| shard.cut()).sum();
+        if let Some(drain) = &mut state.drain {
+            drain.cut += ended;
+        }
+        drop(state);
+        tracing::info!(target: "tower_drain", ended, "cut");
+        for shard in self.shards() {
+            shard.wake(Wakes::CUT);
+        }
+        ended
+    }
+
+    /// The drain that is on, or else the next.
+    pub(crate) fn current_or_next(&self) -> DrainId {
+        let staged = self.staged();
+        DrainId(staged.leaves + u32::from(staged.phase == Phase::Serving))
+    }
+
+    /// How it stands with `id`, for somebody who waits for it since `called`.
+    pub(crate) fn outcome(&self, id: DrainId, called: Instant) -> Outcome {
+        let state = lock(&self.state);
+        if state.staged.leaves < id.0 {
+            return Outcome::Waiting;
+        }
+        if state.staged.leaves > id.0 {
+            return Outcome::Resumed;
+        }
+        let Some(drain) = &state.drain else {
+            return Outcome::Resumed;
+        };
+        let Some(began) = &drain.began else {
+            return Outcome::Waiting;
+        };
+        let Some(drained) = drain.drained else {
+            return Outcome::Rejecting(began.at);
+        };
+        Outcome::Drained(DrainReport {
+            waited: drained.saturating_duration_since(began.at.max(called)),
+            in_flight_at_start: began.in_flight,
+            cut: drain.cut,
+            rejected: self.rejected() - began.rejected_before,
+        })
+    }
+
+    pub(crate) fn nonce(&self) -> Option<DrainNonce> {
+        lock(&self.state).drain.as_ref().map(|drain| drain.nonce)
+    }
+
+    pub(crate) fn reason(&self) -> Option<DrainReason> {
+        let state = lock(&self.state);
+        state.drain.as_ref().map(|drain| drain.reason.clone())
+    }
+
+    pub(crate) fn status(&self) -> DrainStatus {
+        let state = lock(&self.state);
+        DrainStatus {
+            phase: state.staged.phase,
+            in_flight: self.in_flight(),
+            rejected: self.rejected(),
+            reason: state.drain.as_ref().map(|drain| drain.reason.clone()),
+            since: state.since,
+        }
+    }
+
+    /// Oldest first, and last those of whom only the number is known.
+    pub(crate) fn stragglers(&self) -> Vec<Straggler> {
+        let mut stragglers = Vec::new();
+        let mut unseen = 0;
+        let now = Instant::now();
+        for shard in self.shards() {
+            unseen += shard.holders(|holder| {
+                let (method, path, label) = match &holder.called {
+                    Called::Nothing => (None, None, None),
+                    Called::Request(name) => (name.method(), name.path(), None),
+                    Called::Label(label) => (None, None, Some(label.clone())),
+                };
+                stragglers.push(Straggler {
+                    id: holder.id,
+                    method: method.map(str::to_owned),
+                    path: path.map(str::to_owned),
+                    label,
+                    age: now.saturating_duration_since(holder.since),
+                    phase: holder.phase,
+                });
+            });
+        }
+        stragglers.sort_by(|a, b| b.age.cmp(&a.age).then(a.id.cmp(&b.id)));
+        let least = self.rejecting_for(now);
+        stragglers.extend((0..unseen).map(|_| Straggler {
+            id: 0,
+            method: None,
+            path: None,
+            label: None,
+            age: least,
+            phase: StragglerPhase::Unseen,
+        }));
+        stragglers
+    }
+
+    /// Whoever is in flight was admitted at least that long ago.
+    fn rejecting_for(&self, now: Instant) -> Duration {
+        let state = lock(&self.state);
+        let began = state.drain.as_ref().and_then(|drain| drain.began.as_ref());
+        began.map_or(Duration::ZERO, |began| {
+            now.saturating_duration_since(began.at)
+        })
+    }
+}

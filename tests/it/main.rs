@@ -1,0 +1,1 @@
+//! Everything that needs no process of its own, linked once.
