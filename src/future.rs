@@ -84,8 +84,8 @@ impl Call {
         let Some(mut admitted) = self.counting.take() else {
             return response.map(ResponseBody::uncounted);
         };
-        let is_grpc = self.grpc == Some(Grpc::Native)
-            && Grpc::of(response.headers()) == Some(Grpc::Native);
+        let is_grpc =
+            self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native);
         admitted.answered();
         // Only a body of unknown length is sure to be polled a second time, and then wants the name.
         let name = (!admitted.is_parked() && response.body().size_hint().exact().is_none())

@@ -31,7 +31,10 @@ impl fmt::Display for DrainReason {
             Self::ConnectivityLost {
                 failures,
                 last_error,
-            } => write!(f, "connectivity lost after {failures} failures: {last_error}"),
+            } => write!(
+                f,
+                "connectivity lost after {failures} failures: {last_error}"
+            ),
             Self::Other(words) => f.write_str(words),
         }
     }

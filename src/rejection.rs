@@ -27,10 +27,9 @@ impl<B> Rejection<B> for Unavailable {
         head: &RequestHead<'_>,
         retry_after: &HeaderValue,
     ) -> Response<ResponseBody<B>> {
-        if let (Some(_), Some(content_type)) = (
-            Grpc::of(head.headers()),
-            head.headers().get(CONTENT_TYPE),
-        ) {
+        if let (Some(_), Some(content_type)) =
+            (Grpc::of(head.headers()), head.headers().get(CONTENT_TYPE))
+        {
             return grpc::answer(content_type.clone(), grpc::Status::Unavailable);
         }
         let mut response = plain(

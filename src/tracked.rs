@@ -33,7 +33,8 @@ impl<F: Future> Future for Tracked<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let (Some(future), Some(admitted)) = (this.future.as_mut().as_pin_mut(), this.admitted.as_mut())
+        let (Some(future), Some(admitted)) =
+            (this.future.as_mut().as_pin_mut(), this.admitted.as_mut())
         else {
             panic!("`Tracked` polled after it was ready");
         };

@@ -145,12 +145,9 @@ impl Count {
         let mut word = self.0.load(Relaxed);
         loop {
             let next = Epoch::of(word).0.wrapping_add(1);
-            let raised = word & !(EPOCH_MASK << EPOCH_SHIFT)
-                | (u64::from(next) & EPOCH_MASK) << EPOCH_SHIFT;
-            match self
-                .0
-                .compare_exchange_weak(word, raised, AcqRel, Relaxed)
-            {
+            let raised =
+                word & !(EPOCH_MASK << EPOCH_SHIFT) | (u64::from(next) & EPOCH_MASK) << EPOCH_SHIFT;
+            match self.0.compare_exchange_weak(word, raised, AcqRel, Relaxed) {
                 Ok(_) => return (Epoch::of(raised), count_of(word)),
                 Err(now) => word = now,
             }

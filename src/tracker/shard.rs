@@ -6,9 +6,9 @@ use std::task::{Context, Waker};
 use tokio::time::Instant;
 
 use super::count::{Count, CutMark, Epoch, Stage, Staged, Tally};
+use super::held::{Admitted, Held};
 use super::registry::{Called, Entry, Holder, Registry, Wakes};
 use super::sync::{lock, Mutex};
-use super::held::{Admitted, Held};
 use super::{Padded, Tracker};
 use crate::StragglerPhase;
 
@@ -259,4 +259,3 @@ impl Shard {
         }
     }
 }
-
