@@ -29,7 +29,7 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use super::sync::AtomicU64;
+use super::sync::{fence, AtomicU64};
 use crate::Phase;
 
 const CLOSED: u64 = 1;
@@ -82,6 +82,9 @@ impl Count {
         let mut word = self.0.load(Relaxed);
         loop {
             if word & CLOSED != 0 {
+                // Pairs with the Release of `close`: whoever is refused sees the phase that was published before,
+                // and no readiness still says 200.
+                fence(Acquire);
                 return None;
             }
             // Acquire pairs with the Release of `open`: what is admitted after a resume sees what the resumer did before.
@@ -116,7 +119,8 @@ impl Count {
     }
 
     /// Refuses from here on, and returns how many were admitted before. Acquire pairs with `release`: a count
-    /// that is found empty here was emptied by those whose work must be seen.
+    /// that is found empty here was emptied by those whose work must be seen. Release pairs with the fence of a
+    /// refused `admit`.
     pub(crate) fn close(&self) -> usize {
         count_of(self.0.fetch_or(CLOSED, AcqRel))
     }
