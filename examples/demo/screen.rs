@@ -124,7 +124,7 @@ impl Screen {
     fn gauge(&mut self, full: char, empty: char) -> String {
         let status = self.handle.status();
         self.most = self.most.max(status.in_flight);
-        let filled = (status.in_flight * BAR).div_ceil(self.most);
+        let filled = (status.in_flight * BAR + self.most - 1) / self.most;
         let bar: String = (0..BAR)
             .map(|i| if i < filled { full } else { empty })
             .collect();
