@@ -198,6 +198,8 @@ async fn a_stream_that_never_ends_is_named_and_cut_and_the_exit_code_says_so() {
     );
     let straggler = server.logs("cutting").await;
     assert!(straggler.contains("GET /events, body, "), "{straggler}");
+    let report = server.logs("drained in ").await;
+    assert!(report.contains("1 cut"), "{report}");
     assert_eq!(server.exits().await.code(), Some(1));
 }
 
@@ -360,5 +362,19 @@ async fn the_tonic_example_drains_in_the_words_of_grpc() {
             "closed every connection",
             "2 in flight at the start, 1 cut, 1 rejected",
         ],
+    );
+}
+
+#[test]
+fn the_first_commands_of_the_readme_run_the_demo_and_the_tests() {
+    let readme = include_str!("../README.md");
+    let block = readme
+        .split("```sh\n")
+        .nth(1)
+        .and_then(|rest| rest.split_once("```"));
+    let (commands, _) = block.expect("a block of commands");
+    assert_eq!(
+        commands,
+        "cargo run --example demo\ncargo test --all-features\n"
     );
 }

@@ -21,6 +21,9 @@ use crate::screen::Screen;
 const LAME_DUCK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What takes longer than this has gone wrong.
+const LIMIT: Duration = Duration::from_secs(2);
+
 #[tokio::main]
 async fn main() -> Result<ExitCode, BoxError> {
     let mut sigterm = signal::Sigterm::listen()?;
@@ -32,7 +35,7 @@ async fn main() -> Result<ExitCode, BoxError> {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, server::app().layer(layer))
         .with_graceful_shutdown(async { stopped.await.unwrap_or_default() });
-    let mut server = tokio::spawn(async { server.await });
+    let server = tokio::spawn(async { server.await });
 
     let mut screen = Screen::new(&handle);
     screen.title(&format!(
@@ -72,13 +75,17 @@ async fn main() -> Result<ExitCode, BoxError> {
             "cut {cut}: their clients see an error, not an end"
         ));
     }
-    let report = screen.during(drained).await?;
+    let report = screen
+        .during(tokio::time::timeout(LIMIT, drained))
+        .await??;
     screen.event("nothing is in flight any more");
 
     // The last frames were handed to the server. It returns once they are written.
     clients.stop_newcomers().await?;
     stop.send(()).unwrap_or_default();
-    screen.during(&mut server).await??;
+    screen
+        .during(tokio::time::timeout(LIMIT, server))
+        .await???;
     screen.event("axum has written the last byte and returned");
     screen.finish();
 
