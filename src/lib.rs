@@ -107,9 +107,9 @@
 //!
 //! # What drained means
 //!
-//! Once [`wait_for_drain`](DrainHandle::wait_for_drain) is `Ok`, no admitted request runs, and none can be admitted until a
-//! resume. Its last frame was handed to the server, which is not yet on the wire: let the server's own future return
-//! before the process exits.
+//! Once [`wait_for_drain`](DrainHandle::wait_for_drain) is `Ok`, no admitted request runs, and none can be admitted
+//! until a resume. The last frame was handed to the server, and may not be on the wire yet: let the server's own future
+//! return before the process exits.
 //!
 //! # Where the layer goes
 //!
