@@ -234,7 +234,9 @@ async fn status(State(handle): State<DrainHandle>) -> impl IntoResponse {
     let status = handle.status();
     let json = format!(
         "{{\"phase\":\"{}\",\"in_flight\":{},\"rejected\":{}}}\n",
-        status.phase.as_str(), status.in_flight, status.rejected
+        status.phase.as_str(),
+        status.in_flight,
+        status.rejected
     );
     ([(header::CONTENT_TYPE, "application/json")], json)
 }
