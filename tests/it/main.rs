@@ -1,1 +1,3 @@
 //! Everything that needs no process of its own, linked once.
+
+mod hammer;
