@@ -81,6 +81,8 @@ impl Call {
             Counting::Moved => unreachable!("a future is not polled after it is ready"),
         };
         self.peer.closes(shard.staged().phase, &mut response);
+        // Asked before the guard moves: a size hint that panics must find handler and body still counted.
+        let is_open = response.body().size_hint().exact().is_none();
         let Some(mut admitted) = self.counting.take() else {
             return response.map(ResponseBody::uncounted);
         };
@@ -88,8 +90,7 @@ impl Call {
             self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native);
         admitted.answered();
         // Only a body of unknown length is sure to be polled a second time, and then wants the name.
-        let name = (!admitted.is_parked() && response.body().size_hint().exact().is_none())
-            .then(|| Box::new(self.name.clone()));
+        let name = (is_open && !admitted.is_parked()).then(|| Box::new(self.name.clone()));
         response.map(|body| ResponseBody::counted(body, admitted, name, is_grpc))
     }
 
