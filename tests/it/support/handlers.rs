@@ -3,11 +3,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{ready, Context, Poll, Waker};
 
 use http::{Request, Response};
 use tokio::sync::oneshot;
 use tower::Service;
+use tower_drain::DrainHandle;
 
 use super::{DropProbe, Script, TestBody};
 
@@ -15,6 +16,7 @@ enum Order {
     Answer(Box<Response<TestBody>>),
     Fail,
     Panic,
+    Cut(DrainHandle),
 }
 
 /// A call that [`Handlers`] got, to be ended by the test.
@@ -41,9 +43,9 @@ impl Call {
         let _ = self.orders.send(Order::Panic);
     }
 
-    /// Never ends; dropping it would fail the handler.
-    pub(crate) fn forget(self) {
-        std::mem::forget(self);
+    /// Cuts in the handler's own poll, which is then pending for ever.
+    pub(crate) fn cut_in_poll(self, handle: DrainHandle) {
+        let _ = self.orders.send(Order::Cut(handle));
     }
 }
 
@@ -155,13 +157,15 @@ impl Future for Inner {
     type Output = Result<Response<TestBody>, &'static str>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.orders)
-            .poll(cx)
-            .map(|order| match order {
-                Ok(Order::Answer(response)) => Ok(*response),
-                Ok(Order::Fail) | Err(_) => Err("the handler failed"),
-                Ok(Order::Panic) => panic!("the test says: panic in poll"),
-            })
+        Poll::Ready(match ready!(Pin::new(&mut self.orders).poll(cx)) {
+            Ok(Order::Answer(response)) => Ok(*response),
+            Ok(Order::Fail) | Err(_) => Err("the handler failed"),
+            Ok(Order::Panic) => panic!("the test says: panic in poll"),
+            Ok(Order::Cut(handle)) => {
+                handle.cut();
+                return Poll::Pending;
+            }
+        })
     }
 }
 
