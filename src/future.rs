@@ -32,6 +32,10 @@ pin_project! {
     }
 }
 
+/// What a body of a known size may have at most to be taken for one that is handed over in one piece. A longer one may
+/// be a download that holds the drain for minutes; beside that many bytes the copy of its name costs nothing.
+const ONE_WRITE: u64 = 16 * 1024;
+
 /// What is kept of a request while its handler runs.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -81,20 +85,22 @@ impl Call {
             Counting::Moved => unreachable!("a future is not polled after it is ready"),
         };
         self.peer.closes(shard.staged().phase, &mut response);
+        // Asked before the guard moves: a size hint that panics must find handler and body still counted.
+        let is_long = !matches!(response.body().size_hint().exact(), Some(0..=ONE_WRITE));
         let Some(mut admitted) = self.counting.take() else {
             return response.map(ResponseBody::uncounted);
         };
         let is_grpc =
             self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native);
         admitted.answered();
-        // Only a body of unknown length is sure to be polled a second time, and then wants the name.
-        let name = (!admitted.is_parked() && response.body().size_hint().exact().is_none())
-            .then(|| Box::new(self.name.clone()));
+        // A short body is polled once, and then never wants the name.
+        let name = (is_long && !admitted.is_parked()).then(|| Box::new(self.name.clone()));
         response.map(|body| ResponseBody::counted(body, admitted, name, is_grpc))
     }
 
     fn cut<B>(&mut self) -> Option<Response<ResponseBody<B>>> {
-        let admitted = self.counting.take()?;
+        let mut admitted = self.counting.take()?;
+        admitted.answered();
         let mut response = rejection::cut(self.grpc).map(|body| body.holding(admitted));
         self.peer.close(&mut response);
         Some(response)

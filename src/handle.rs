@@ -68,7 +68,7 @@ impl DrainHandle {
     /// # }
     /// ```
     pub fn changed(&self) -> Changed {
-        Changed::new(&self.tracker)
+        Changed::new(self.tracker.clone())
     }
 
     /// Resolves once the phase has left [`Phase::Serving`]; at once if it has. A resume in between does not undo it.

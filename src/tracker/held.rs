@@ -123,7 +123,7 @@ impl Clone for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shard.release_guard(self.key, self.epoch);
+        self.shard.release_guard(self.key);
     }
 }
 

@@ -157,6 +157,21 @@ fn invariant_6_a_release_beside_a_cut_leaves_nothing_to_be_cut() {
 }
 
 #[test]
+fn invariant_6_the_release_of_what_is_cut_beside_another_cut_is_not_counted_again() {
+    model(|tracker| {
+        let admitted = tracker.shards()[1].admit();
+        let next = tracker.shards()[1].admit();
+        assert_eq!(tracker.cut(), 2);
+        let releases = thread::spawn(move || drop(admitted));
+        assert_eq!(tracker.cut(), 0);
+        releases.join().unwrap();
+        drop(next);
+        let _last = tracker.shards()[1].admit();
+        assert_eq!(tracker.cut(), 1);
+    });
+}
+
+#[test]
 fn invariant_7_the_last_release_wakes_the_waiter() {
     model(|tracker| {
         let admitted = tracker.shards()[1].admit();

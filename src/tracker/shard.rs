@@ -97,23 +97,25 @@ impl Shard {
 
     #[inline]
     pub(super) fn release(&self, admitted: Epoch) {
-        let released = self.counted.0.count.release(admitted);
-        if released.was_cut {
-            lock(&self.registry.0).cut_and_held -= 1;
-        }
-        if released.emptied {
+        let count = &self.counted.0.count;
+        let emptied = count.release_uncut(admitted).unwrap_or_else(|| {
+            let mut registry = lock(&self.registry.0);
+            registry.cut_and_held -= 1;
+            count.release_any()
+        });
+        if emptied {
             self.settle();
         }
     }
 
-    pub(super) fn release_guard(&self, key: usize, admitted: Epoch) {
+    pub(super) fn release_guard(&self, key: usize) {
         let mut registry = lock(&self.registry.0);
         registry.guards -= 1;
         let entry = registry.remove(key);
-        let released = self.counted.0.count.release(admitted);
+        let emptied = self.counted.0.count.release_any();
         drop(registry);
         drop(entry);
-        if released.emptied {
+        if emptied {
             self.settle();
         }
     }

@@ -1,1 +1,16 @@
 //! Everything that needs no process of its own, linked once.
+
+mod support;
+
+mod hammer;
+mod phases;
+mod rules_admission;
+mod rules_connection;
+mod rules_cut;
+mod rules_cut_counts;
+mod rules_order;
+mod rules_passthrough;
+mod rules_readiness;
+mod rules_rejection;
+mod rules_resume;
+mod waiting;
