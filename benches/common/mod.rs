@@ -1,0 +1,6 @@
+//! What the benches share. Not every bench uses all of it.
+#![allow(dead_code)]
+
+pub(crate) mod candidates;
+pub(crate) mod peers;
+pub(crate) mod turn;
