@@ -32,7 +32,7 @@ pin_project! {
 }
 
 #[derive(Debug)]
-struct Counted {
+pub(crate) struct Counted {
     admitted: Admitted,
     name: Option<Box<Name>>,
     is_grpc: bool,
@@ -41,11 +41,16 @@ struct Counted {
 }
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn uncounted(body: B) -> Self {
+    #[inline]
+    pub(crate) fn new(body: B, counted: Option<Counted>) -> Self {
         Self {
             content: Content::Inner { body },
-            counted: None,
+            counted,
         }
+    }
+
+    pub(crate) fn uncounted(body: B) -> Self {
+        Self::new(body, None)
     }
 
     pub(crate) fn text(text: Bytes) -> Self {
@@ -55,34 +60,12 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    pub(crate) fn counted(
-        body: B,
-        admitted: Admitted,
-        name: Option<Box<Name>>,
-        is_grpc: bool,
-    ) -> Self {
-        Self {
-            content: Content::Inner { body },
-            counted: Some(Counted {
-                admitted,
-                name,
-                is_grpc,
-                was_polled: false,
-                ended: false,
-            }),
-        }
-    }
-
     /// Holds the request for an answer that is not the handler's.
     pub(crate) fn holding(mut self, admitted: Admitted) -> Self {
-        self.counted = Some(Counted {
-            admitted,
-            name: None,
-            is_grpc: false,
-            was_polled: false,
-            // It is this crate's own, and short: a cut does not cut its own answer.
-            ended: true,
-        });
+        let mut counted = Counted::new(admitted, None, false);
+        // It is this crate's own, and short: a cut does not cut its own answer.
+        counted.ended = true;
+        self.counted = Some(counted);
         self
     }
 }
@@ -98,6 +81,18 @@ impl<B> Default for ResponseBody<B> {
 }
 
 impl Counted {
+    #[inline]
+    pub(crate) fn new(admitted: Admitted, name: Option<Box<Name>>, is_grpc: bool) -> Self {
+        Self {
+            admitted,
+            name,
+            is_grpc,
+            was_polled: false,
+            ended: false,
+        }
+    }
+
+    #[inline]
     fn is_cut(&self) -> bool {
         !self.ended && self.admitted.is_cut()
     }

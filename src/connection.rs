@@ -3,7 +3,7 @@
 use http::header::{HeaderMap, HeaderValue, CONNECTION};
 use http::{Method, Response, StatusCode, Version};
 
-use crate::{Phase, RequestHead};
+use crate::RequestHead;
 
 /// What of the request decides whether its answer may close the connection.
 #[derive(Clone, Copy, Debug)]
@@ -13,17 +13,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    #[inline]
     pub(crate) fn of(head: &RequestHead<'_>) -> Self {
         Self {
             version: head.version(),
             is_connect: *head.method() == Method::CONNECT,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn closes<B>(self, phase: Phase, response: &mut Response<B>) {
-        if phase != Phase::Serving {
-            self.close(response);
         }
     }
 

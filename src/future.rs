@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use crate::connection::Peer;
 use crate::grpc::Grpc;
 use crate::tracker::{Admitted, Called, Name, Shard};
+use crate::body::Counted;
 use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
@@ -49,21 +50,14 @@ pub(crate) enum Counting {
     Moved,
 }
 
-impl Counting {
-    fn take(&mut self) -> Option<Admitted> {
-        match std::mem::replace(self, Self::Moved) {
-            Self::Counted(admitted) => Some(admitted),
-            Self::Exempt(_) | Self::Moved => None,
-        }
-    }
-}
-
 impl Call {
+    #[inline]
     fn is_cut(&self) -> bool {
         matches!(&self.counting, Counting::Counted(admitted) if admitted.is_cut())
     }
 
     /// Whether it was cut in the meantime.
+    #[cold]
     fn park(&mut self, cx: &Context<'_>) -> bool {
         let Counting::Counted(admitted) = &mut self.counting else {
             return false;
@@ -74,27 +68,42 @@ impl Call {
         })
     }
 
-    fn answer<B: Body>(&mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
-        let shard = match &self.counting {
-            Counting::Counted(admitted) => admitted.shard(),
-            Counting::Exempt(shard) => shard,
+    /// Takes what the body of this answer holds until it is dropped.
+    #[inline]
+    fn answer<B: Body>(&mut self, response: &mut Response<B>) -> Option<Counted> {
+        let (counted, is_serving) = match std::mem::replace(&mut self.counting, Counting::Moved) {
+            Counting::Counted(admitted) => {
+                let is_serving = admitted.shard().is_serving();
+                (Some(self.counted(admitted, response)), is_serving)
+            }
+            Counting::Exempt(shard) => (None, shard.is_serving()),
             Counting::Moved => unreachable!("a future is not polled after it is ready"),
         };
-        self.peer.closes(shard.staged().phase, &mut response);
-        let Some(mut admitted) = self.counting.take() else {
-            return response.map(ResponseBody::uncounted);
-        };
-        let is_grpc =
-            self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native);
-        admitted.answered();
-        // Only a body of unknown length is sure to be polled a second time, and then wants the name.
-        let name = (!admitted.is_parked() && response.body().size_hint().exact().is_none())
-            .then(|| Box::new(self.name.clone()));
-        response.map(|body| ResponseBody::counted(body, admitted, name, is_grpc))
+        if !is_serving {
+            self.peer.close(response);
+        }
+        counted
     }
 
+    #[inline]
+    fn counted<B: Body>(&self, admitted: Admitted, response: &Response<B>) -> Counted {
+        admitted.answered();
+        let is_grpc =
+            self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native);
+        // Only a body of unknown length is sure to be polled a second time, and then wants the name.
+        let name = match admitted.is_parked() || response.body().size_hint().exact().is_some() {
+            true => None,
+            false => Some(Box::new(self.name.clone())),
+        };
+        Counted::new(admitted, name, is_grpc)
+    }
+
+    #[cold]
     fn cut<B>(&mut self) -> Option<Response<ResponseBody<B>>> {
-        let admitted = self.counting.take()?;
+        let Counting::Counted(admitted) = std::mem::replace(&mut self.counting, Counting::Moved)
+        else {
+            return None;
+        };
         let mut response = rejection::cut(self.grpc).map(|body| body.holding(admitted));
         self.peer.close(&mut response);
         Some(response)
@@ -126,28 +135,38 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        let result = match state.as_mut().project() {
-            StateProjection::Serving { future, call } => {
-                if call.is_cut() {
-                    Ok(call.cut())
-                } else {
-                    match future.poll(cx) {
-                        Poll::Ready(Ok(response)) => Ok(Some(call.answer(response))),
-                        Poll::Ready(Err(error)) => Err(error),
-                        Poll::Pending if call.park(cx) => Ok(call.cut()),
-                        Poll::Pending => return Poll::Pending,
+        let mut answer = None;
+        match state.as_mut().project() {
+            StateProjection::Serving { future, call } if !call.is_cut() => {
+                // Declared before the answer, so that a panic drops it after the answer.
+                let counted;
+                match future.poll(cx) {
+                    Poll::Ready(Ok(mut response)) => {
+                        counted = call.answer(&mut response);
+                        state.set(State::Done);
+                        return Poll::Ready(Ok(
+                            response.map(|body| ResponseBody::new(body, counted))
+                        ));
                     }
+                    Poll::Ready(Err(error)) => {
+                        // Ends the handler, and the count after it.
+                        state.set(State::Done);
+                        return Poll::Ready(Err(error));
+                    }
+                    Poll::Pending => match call.park(cx) {
+                        true => answer = call.cut(),
+                        false => return Poll::Pending,
+                    },
                 }
             }
-            StateProjection::Rejected { response } => Ok(response.take().map(|boxed| *boxed)),
-            StateProjection::Done => Ok(None),
-        };
-        // Ends the handler, and on its error the count after it.
+            StateProjection::Serving { call, .. } => answer = call.cut(),
+            StateProjection::Rejected { response } => answer = response.take().map(|boxed| *boxed),
+            StateProjection::Done => {}
+        }
         state.set(State::Done);
-        match result {
-            Ok(Some(response)) => Poll::Ready(Ok(response)),
-            Ok(None) => panic!("`ResponseFuture` polled after it was ready"),
-            Err(error) => Poll::Ready(Err(error)),
+        match answer {
+            Some(response) => Poll::Ready(Ok(response)),
+            None => panic!("`ResponseFuture` polled after it was ready"),
         }
     }
 }

@@ -27,8 +27,8 @@ pub struct Drain<S, R = Unavailable> {
     _table: Option<Arc<Table<R>>>,
     /// The inner service was polled ready and not called since.
     is_ready: bool,
-    /// Where a task waits that the inner service parked.
-    parked: Option<Waiter>,
+    /// Where a task waits that the inner service parked. Boxed: few ever wait, and all are cloned and moved.
+    parked: Option<Box<Waiter>>,
 }
 
 impl<S, R> Drain<S, R> {
@@ -55,6 +55,16 @@ impl<S, R> Drain<S, R> {
     /// The inner service, without the layer.
     pub fn into_inner(self) -> S {
         self.inner
+    }
+
+    /// Waits for the begin; whether it came.
+    #[cold]
+    fn park(&mut self, cx: &Context<'_>) -> bool {
+        let shard = &self.slot.shard;
+        self.parked
+            .get_or_insert_with(|| Box::new(Waiter::new(shard.clone())))
+            .park(cx, Wakes::BEGIN);
+        shard.is_closed()
     }
 
     fn reject<F, B>(&self, head: &RequestHead<'_>) -> ResponseFuture<F, B>
@@ -98,15 +108,8 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let polled = self.inner.poll_ready(cx);
         self.is_ready = matches!(polled, Poll::Ready(Ok(())));
-        if polled.is_pending() {
-            let shard = &self.slot.shard;
-            let parked = self
-                .parked
-                .get_or_insert_with(|| Waiter::new(shard.clone()));
-            parked.park(cx, Wakes::BEGIN);
-            if !shard.is_closed() {
-                return Poll::Pending;
-            }
+        if polled.is_pending() && !self.park(cx) {
+            return Poll::Pending;
         }
         self.parked = None;
         match polled {

@@ -109,6 +109,12 @@ impl Count {
     #[inline]
     pub(crate) fn release(&self, admitted: Epoch) -> Released {
         let word = self.0.fetch_sub(ONE, AcqRel);
+        if word & (ONE - 1) == u64::from(admitted.0) << EPOCH_SHIFT {
+            return Released {
+                emptied: false,
+                was_cut: false,
+            };
+        }
         Released {
             emptied: word & CLOSED != 0 && count_of(word) == 1,
             was_cut: Epoch::of(word) != admitted,
@@ -227,7 +233,12 @@ impl Stage {
         self.0.store(word, Release);
     }
 
+    /// What every answer asks. Acquire as in `load`.
     #[inline]
+    pub(crate) fn is_serving(&self) -> bool {
+        self.0.load(Acquire) & 3 == Phase::Serving as u64
+    }
+
     pub(crate) fn load(&self) -> Staged {
         let word = self.0.load(Acquire);
         Staged {

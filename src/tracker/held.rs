@@ -36,6 +36,7 @@ impl Admitted {
         self.shard.has_cut(self.epoch)
     }
 
+    #[inline]
     pub(crate) fn is_parked(&self) -> bool {
         self.place.is_some()
     }
@@ -64,7 +65,8 @@ impl Admitted {
     }
 
     /// The handler has answered; what is known about the request says so from here on.
-    pub(crate) fn answered(&mut self) {
+    #[inline]
+    pub(crate) fn answered(&self) {
         if let Some(place) = &self.place {
             self.shard.answered(place);
         }
@@ -154,13 +156,10 @@ impl Waiter {
         }
     }
 
-    pub(crate) fn unpark(&mut self) {
-        self.shard.unpark(&mut self.place);
-    }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.unpark();
+        self.shard.unpark(&mut self.place);
     }
 }

@@ -99,11 +99,16 @@ impl Shard {
     pub(super) fn release(&self, admitted: Epoch) {
         let released = self.counted.0.count.release(admitted);
         if released.was_cut {
-            lock(&self.registry.0).cut_and_held -= 1;
+            self.release_cut();
         }
         if released.emptied {
             self.settle();
         }
+    }
+
+    #[cold]
+    fn release_cut(&self) {
+        lock(&self.registry.0).cut_and_held -= 1;
     }
 
     pub(super) fn release_guard(&self, key: usize, admitted: Epoch) {
@@ -159,6 +164,10 @@ impl Shard {
     }
 
     #[inline]
+    pub(crate) fn is_serving(&self) -> bool {
+        self.stage.0.is_serving()
+    }
+
     pub(crate) fn staged(&self) -> Staged {
         self.stage.0.load()
     }
@@ -243,6 +252,7 @@ impl Shard {
         }
     }
 
+    #[cold]
     pub(super) fn unpark(&self, place: &mut Option<Place>) {
         if let Some(place) = place.take() {
             let entry = lock(&self.registry.0).remove(place.key);
