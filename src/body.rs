@@ -97,14 +97,38 @@ impl Counted {
         !self.ended && self.admitted.is_cut()
     }
 
-    /// Registers the request once it is known to wait; whether it was cut in the meantime.
+    /// Registers the request once it is known to wait. Whether it is cut, and has nothing better to say.
+    #[inline]
+    fn is_cut_after<D>(&mut self, polled: &Polled<D>, cx: &Context<'_>) -> bool {
+        let waits = match polled {
+            Poll::Pending => true,
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() => self.was_polled,
+            Poll::Ready(_) => {
+                self.ended = true;
+                false
+            }
+        };
+        self.was_polled = true;
+        waits && self.park(cx) && polled.is_pending()
+    }
+
     fn park(&mut self, cx: &Context<'_>) -> bool {
         let name = &mut self.name;
         self.admitted.park(cx, StragglerPhase::Body, || {
             name.take().map_or(Called::Nothing, Called::Request)
         })
     }
+
+    #[cold]
+    fn last_frame<D>(&self) -> Result<Frame<D>, BoxError> {
+        match self.is_grpc {
+            true => Ok(Frame::trailers(grpc::Status::Cancelled.headers())),
+            false => Err(CutError::new().into()),
+        }
+    }
 }
+
+type Polled<D> = Poll<Option<Result<Frame<D>, BoxError>>>;
 
 impl<B> Body for ResponseBody<B>
 where
@@ -119,38 +143,34 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let mut this = self.project();
-        let body = match this.content.as_mut().project() {
-            ContentProjection::Inner { body } => body,
-            ContentProjection::Text { text } => {
-                return Poll::Ready(text.take().map(|text| Ok(Frame::data(text.into()))));
+        let this = self.project();
+        let (mut content, counted) = (this.content, this.counted);
+        // One variable for all, which is then made where the caller wants it: a frame is large to move.
+        let mut polled = Poll::Pending;
+        match (content.as_mut().project(), &mut *counted) {
+            (ContentProjection::Text { text }, _) => {
+                let text = text.take();
+                polled = Poll::Ready(text.map(|text| Ok(Frame::data(text.into()))));
             }
-        };
-        let Some(counted) = this.counted else {
-            return body.poll_frame(cx).map_err(Into::into);
-        };
-        if !counted.is_cut() || body.is_end_stream() {
-            let polled = body.poll_frame(cx).map_err(Into::into);
-            let waits = match &polled {
-                Poll::Pending => true,
-                Poll::Ready(Some(Ok(frame))) if frame.is_data() => counted.was_polled,
-                Poll::Ready(_) => {
+            (ContentProjection::Inner { body }, Some(counted)) => {
+                let cut = match counted.is_cut() && !body.is_end_stream() {
+                    true => true,
+                    false => {
+                        polled = body.poll_frame(cx).map_err(Into::into);
+                        counted.is_cut_after(&polled, cx)
+                    }
+                };
+                if cut {
                     counted.ended = true;
-                    false
+                    polled = Poll::Ready(Some(counted.last_frame()));
+                    content.set(Content::Text { text: None });
                 }
-            };
-            counted.was_polled = true;
-            if !(waits && counted.park(cx) && polled.is_pending()) {
-                return polled;
+            }
+            (ContentProjection::Inner { body }, None) => {
+                polled = body.poll_frame(cx).map_err(Into::into);
             }
         }
-        counted.ended = true;
-        let is_grpc = counted.is_grpc;
-        this.content.set(Content::Text { text: None });
-        Poll::Ready(Some(match is_grpc {
-            true => Ok(Frame::trailers(grpc::Status::Cancelled.headers())),
-            false => Err(CutError::new().into()),
-        }))
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

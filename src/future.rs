@@ -2,16 +2,16 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{ready, Context, Poll};
 
-use http::Response;
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use crate::body::Counted;
 use crate::connection::Peer;
 use crate::grpc::Grpc;
 use crate::tracker::{Admitted, Called, Name, Shard};
-use crate::body::Counted;
 use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
@@ -27,7 +27,8 @@ pin_project! {
     #[project = StateProjection]
     enum State<F, B> {
         // Dropped in this order: what is counted outlives what it counts.
-        Serving { #[pin] future: F, call: Call },
+        Serving { #[pin] future: F, admitted: Option<Admitted>, call: Call },
+        Exempt { #[pin] future: F, shard: Arc<Shard>, peer: Peer },
         Rejected { response: Option<Box<Response<ResponseBody<B>>>> },
         Done,
     }
@@ -36,84 +37,88 @@ pin_project! {
 /// What is kept of a request while its handler runs.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) counting: Counting,
-    pub(crate) peer: Peer,
-    pub(crate) grpc: Option<Grpc>,
-    pub(crate) name: Name,
-}
-
-#[derive(Debug)]
-pub(crate) enum Counting {
-    Counted(Admitted),
-    Exempt(Arc<Shard>),
-    /// Handed over to the body.
-    Moved,
+    peer: Peer,
+    grpc: Option<Grpc>,
+    name: Name,
 }
 
 impl Call {
     #[inline]
-    fn is_cut(&self) -> bool {
-        matches!(&self.counting, Counting::Counted(admitted) if admitted.is_cut())
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        Self {
+            peer: Peer::of(request),
+            grpc: Grpc::of(request.headers()),
+            name: Name::of(request.method(), request.uri()),
+        }
+    }
+
+    pub(crate) fn called(&self) -> Called {
+        Called::Request(Box::new(self.name.clone()))
     }
 
     /// Whether it was cut in the meantime.
     #[cold]
-    fn park(&mut self, cx: &Context<'_>) -> bool {
-        let Counting::Counted(admitted) = &mut self.counting else {
-            return false;
-        };
-        let name = &self.name;
-        admitted.park(cx, StragglerPhase::Handler, || {
-            Called::Request(Box::new(name.clone()))
-        })
+    fn park(&self, admitted: &mut Option<Admitted>, cx: &Context<'_>) -> bool {
+        admitted
+            .as_mut()
+            .is_some_and(|it| it.park(cx, StragglerPhase::Handler, || self.called()))
     }
 
-    /// Takes what the body of this answer holds until it is dropped.
+    /// Makes the handler's answer ready to go; returns what its body is to hold until it is dropped.
     #[inline]
-    fn answer<B: Body>(&mut self, response: &mut Response<B>) -> Option<Counted> {
-        let (counted, is_serving) = match std::mem::replace(&mut self.counting, Counting::Moved) {
-            Counting::Counted(admitted) => {
-                let is_serving = admitted.shard().is_serving();
-                (Some(self.counted(admitted, response)), is_serving)
-            }
-            Counting::Exempt(shard) => (None, shard.is_serving()),
-            Counting::Moved => unreachable!("a future is not polled after it is ready"),
-        };
-        if !is_serving {
-            self.peer.close(response);
-        }
-        counted
-    }
-
-    #[inline]
-    fn counted<B: Body>(&self, admitted: Admitted, response: &Response<B>) -> Counted {
-        admitted.answered();
-        let is_grpc =
-            self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native);
+    fn answer<B: Body>(
+        &self,
+        admitted: &mut Option<Admitted>,
+        response: &mut Response<B>,
+    ) -> Option<Counted> {
+        let is_grpc = self.grpc == Some(Grpc::Native)
+            && Grpc::of(response.headers()) == Some(Grpc::Native);
         // Only a body of unknown length is sure to be polled a second time, and then wants the name.
-        let name = match admitted.is_parked() || response.body().size_hint().exact().is_some() {
-            true => None,
-            false => Some(Box::new(self.name.clone())),
-        };
-        Counted::new(admitted, name, is_grpc)
+        let wants_name = response.body().size_hint().exact().is_none();
+        let mut name = None;
+        if let Some(admitted) = admitted {
+            match admitted.is_parked() {
+                true => admitted.answered(),
+                false if wants_name => name = Some(Box::new(self.name.clone())),
+                false => {}
+            }
+            if !admitted.shard().is_serving() {
+                self.peer.close(response);
+            }
+        }
+        Some(Counted::new(admitted.take()?, name, is_grpc))
     }
 
     #[cold]
-    fn cut<B>(&mut self) -> Option<Response<ResponseBody<B>>> {
-        let Counting::Counted(admitted) = std::mem::replace(&mut self.counting, Counting::Moved)
-        else {
-            return None;
-        };
-        let mut response = rejection::cut(self.grpc).map(|body| body.holding(admitted));
+    fn cut<B>(&self, admitted: &mut Option<Admitted>) -> Response<ResponseBody<B>> {
+        let mut response = rejection::cut(self.grpc);
+        if let Some(admitted) = admitted.take() {
+            response = response.map(|body| body.holding(admitted));
+        }
         self.peer.close(&mut response);
-        Some(response)
+        response
     }
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(crate) fn serving(future: F, call: Call) -> Self {
+    #[inline]
+    pub(crate) fn serving(future: F, admitted: Admitted, call: Call) -> Self {
         Self {
-            state: State::Serving { future, call },
+            state: State::Serving {
+                future,
+                admitted: Some(admitted),
+                call,
+            },
+        }
+    }
+
+    pub(crate) fn exempt(future: F, shard: Arc<Shard>, peer: Peer) -> Self {
+        Self {
+            state: State::Exempt {
+                future,
+                shard,
+                peer,
+            },
         }
     }
 
@@ -133,40 +138,59 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
+    /// `Done` ends the handler, and on its error the count after it.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        let mut answer = None;
         match state.as_mut().project() {
-            StateProjection::Serving { future, call } if !call.is_cut() => {
-                // Declared before the answer, so that a panic drops it after the answer.
-                let counted;
-                match future.poll(cx) {
-                    Poll::Ready(Ok(mut response)) => {
-                        counted = call.answer(&mut response);
-                        state.set(State::Done);
-                        return Poll::Ready(Ok(
-                            response.map(|body| ResponseBody::new(body, counted))
-                        ));
+            StateProjection::Serving {
+                future,
+                admitted,
+                call,
+            } => {
+                if !matches!(admitted, Some(admitted) if admitted.is_cut()) {
+                    // Declared before the answer, so that a panic drops it after the answer.
+                    let counted;
+                    match future.poll(cx) {
+                        Poll::Ready(Ok(mut response)) => {
+                            counted = call.answer(admitted, &mut response);
+                            state.set(State::Done);
+                            return Poll::Ready(Ok(
+                                response.map(|body| ResponseBody::new(body, counted))
+                            ));
+                        }
+                        Poll::Ready(Err(error)) => {
+                            state.set(State::Done);
+                            return Poll::Ready(Err(error));
+                        }
+                        Poll::Pending if call.park(admitted, cx) => {}
+                        Poll::Pending => return Poll::Pending,
                     }
-                    Poll::Ready(Err(error)) => {
-                        // Ends the handler, and the count after it.
-                        state.set(State::Done);
-                        return Poll::Ready(Err(error));
-                    }
-                    Poll::Pending => match call.park(cx) {
-                        true => answer = call.cut(),
-                        false => return Poll::Pending,
-                    },
+                }
+                let answer = call.cut(admitted);
+                state.set(State::Done);
+                Poll::Ready(Ok(answer))
+            }
+            StateProjection::Exempt {
+                future,
+                shard,
+                peer,
+            } => {
+                let mut answer = ready!(future.poll(cx));
+                if let (Ok(response), false) = (&mut answer, shard.is_serving()) {
+                    peer.close(response);
+                }
+                state.set(State::Done);
+                Poll::Ready(answer.map(|response| response.map(ResponseBody::uncounted)))
+            }
+            StateProjection::Rejected { response } => {
+                let answer = response.take();
+                state.set(State::Done);
+                match answer {
+                    Some(response) => Poll::Ready(Ok(*response)),
+                    None => unreachable!("it is taken once, and done then"),
                 }
             }
-            StateProjection::Serving { call, .. } => answer = call.cut(),
-            StateProjection::Rejected { response } => answer = response.take().map(|boxed| *boxed),
-            StateProjection::Done => {}
-        }
-        state.set(State::Done);
-        match answer {
-            Some(response) => Poll::Ready(Ok(response)),
-            None => panic!("`ResponseFuture` polled after it was ready"),
+            StateProjection::Done => panic!("`ResponseFuture` polled after it was ready"),
         }
     }
 }
@@ -174,7 +198,7 @@ where
 impl<F, B> fmt::Debug for ResponseFuture<F, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Serving { .. } => "serving",
+            State::Serving { .. } | State::Exempt { .. } => "serving",
             State::Rejected { .. } => "rejected",
             State::Done => "done",
         };

@@ -8,10 +8,9 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::connection::Peer;
-use crate::future::{Call, Counting};
-use crate::grpc::Grpc;
+use crate::future::Call;
 use crate::slot::{Slot, Table};
-use crate::tracker::{Called, Name, Waiter, Wakes};
+use crate::tracker::{Waiter, Wakes};
 use crate::{
     BoxError, DrainGuard, Rejection, RequestHead, ResponseBody, ResponseFuture, Unavailable,
 };
@@ -67,13 +66,14 @@ impl<S, R> Drain<S, R> {
         shard.is_closed()
     }
 
-    fn reject<F, B>(&self, head: &RequestHead<'_>) -> ResponseFuture<F, B>
+    fn reject<F, Q, B>(&self, request: &Request<Q>) -> ResponseFuture<F, B>
     where
         R: Rejection<B>,
     {
         let config = &self.slot.config;
-        let mut response = config.rejection.reject(head, &config.retry_after);
-        Peer::of(head).close(&mut response);
+        let head = RequestHead::of(request);
+        let mut response = config.rejection.reject(&head, &config.retry_after);
+        Peer::of(request).close(&mut response);
         ResponseFuture::rejected(response)
     }
 }
@@ -111,7 +111,9 @@ where
         if polled.is_pending() && !self.park(cx) {
             return Poll::Pending;
         }
-        self.parked = None;
+        if self.parked.is_some() {
+            self.parked = None;
+        }
         match polled {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
@@ -122,29 +124,27 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let Slot { shard, config, .. } = &*self.slot;
         let is_ready = std::mem::take(&mut self.is_ready);
-        let head = RequestHead::of(&request);
-        let counting = match (config.is_exempt(&head), is_ready) {
-            (true, true) => Counting::Exempt(shard.clone()),
-            (true, false) => return self.reject(&head),
-            (false, _) => match is_ready.then(|| shard.admit()).flatten() {
-                Some(admitted) => Counting::Counted(admitted),
-                None => {
-                    shard.reject();
-                    return self.reject(&head);
-                }
-            },
+        let is_exempt = config.is_exempt(&request);
+        if is_exempt && is_ready {
+            let (shard, peer) = (shard.clone(), Peer::of(&request));
+            return ResponseFuture::exempt(self.inner.call(request), shard, peer);
+        }
+        let admitted = match is_ready {
+            true => shard.admit(),
+            false => None,
         };
-        let call = Call {
-            counting,
-            peer: Peer::of(&head),
-            grpc: Grpc::of(head.headers()),
-            name: Name::of(head.method(), head.uri()),
+        let Some(admitted) = admitted else {
+            if !is_exempt {
+                shard.reject();
+            }
+            return self.reject(&request);
         };
-        if let (true, Counting::Counted(admitted)) = (config.share_guard, &call.counting) {
-            let guard = admitted.guard(Called::Request(Box::new(call.name.clone())));
+        let call = Call::of(&request);
+        if config.share_guard {
+            let guard = admitted.guard(call.called());
             request.extensions_mut().insert(DrainGuard::new(guard));
         }
-        ResponseFuture::serving(self.inner.call(request), call)
+        ResponseFuture::serving(self.inner.call(request), admitted, call)
     }
 }
 

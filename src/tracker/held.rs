@@ -12,8 +12,7 @@ use crate::StragglerPhase;
 #[derive(Debug)]
 pub(crate) struct Admitted {
     shard: Arc<Shard>,
-    epoch: Epoch,
-    place: Option<Place>,
+    place: Place,
 }
 
 impl Admitted {
@@ -21,19 +20,18 @@ impl Admitted {
     pub(super) fn new(shard: Arc<Shard>, epoch: Epoch) -> Self {
         Self {
             shard,
-            epoch,
-            place: None,
+            place: Place::none(epoch),
         }
     }
 
     /// A guard beside it, never refused.
     pub(crate) fn guard(&self, called: Called) -> Held {
-        Held::beside(&self.shard, self.epoch, called)
+        Held::beside(&self.shard, self.place.epoch, called)
     }
 
     #[inline]
     pub(crate) fn is_cut(&self) -> bool {
-        self.shard.has_cut(self.epoch)
+        self.shard.has_cut(self.place.epoch)
     }
 
     #[inline]
@@ -54,11 +52,8 @@ impl Admitted {
         phase: StragglerPhase,
         called: impl FnOnce() -> Called,
     ) -> bool {
-        if !Place::is_of(&self.place, cx) {
-            let holder = match self.place {
-                Some(_) => None,
-                None => Some((phase, called())),
-            };
+        if !self.place.is_of(cx) {
+            let holder = (!self.place.is_some()).then(|| (phase, called()));
             self.shard.park(&mut self.place, cx, Wakes::CUT, holder);
         }
         self.is_cut()
@@ -67,8 +62,8 @@ impl Admitted {
     /// The handler has answered; what is known about the request says so from here on.
     #[inline]
     pub(crate) fn answered(&self) {
-        if let Some(place) = &self.place {
-            self.shard.answered(place);
+        if self.place.is_some() {
+            self.shard.answered(&self.place);
         }
     }
 }
@@ -79,7 +74,7 @@ impl Drop for Admitted {
         if self.place.is_some() {
             self.shard.unpark(&mut self.place);
         }
-        self.shard.release(self.epoch);
+        self.shard.release(self.place.epoch);
     }
 }
 
@@ -88,11 +83,11 @@ impl Drop for Admitted {
 pub(crate) struct Held {
     shard: Arc<Shard>,
     epoch: Epoch,
-    key: usize,
+    key: u32,
 }
 
 impl Held {
-    pub(super) fn new(shard: Arc<Shard>, epoch: Epoch, key: usize) -> Self {
+    pub(super) fn new(shard: Arc<Shard>, epoch: Epoch, key: u32) -> Self {
         Self { shard, epoch, key }
     }
 
@@ -111,8 +106,11 @@ impl Held {
     }
 
     /// A waiter for the cut of this guard.
-    pub(crate) fn cut_waiter(&self) -> (Waiter, Epoch) {
-        (Waiter::new(self.shard.clone()), self.epoch)
+    pub(crate) fn cut_waiter(&self) -> Waiter {
+        Waiter {
+            shard: self.shard.clone(),
+            place: Place::none(self.epoch),
+        }
     }
 }
 
@@ -133,25 +131,27 @@ impl Drop for Held {
 #[derive(Debug)]
 pub(crate) struct Waiter {
     shard: Arc<Shard>,
-    place: Option<Place>,
+    place: Place,
 }
 
 impl Waiter {
     pub(crate) fn new(shard: Arc<Shard>) -> Self {
-        Self { shard, place: None }
+        let place = Place::none(Epoch::NONE);
+        Self { shard, place }
     }
 
     pub(crate) fn shard(&self) -> &Shard {
         &self.shard
     }
 
-    pub(crate) fn has_cut(&self, epoch: Epoch) -> bool {
-        self.shard.has_cut(epoch)
+    /// For a waiter of a guard: whether it is cut.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.shard.has_cut(self.place.epoch)
     }
 
     /// The caller looks at what it waits for after this, not before (invariant 7).
     pub(crate) fn park(&mut self, cx: &Context<'_>, wakes: Wakes) {
-        if !Place::is_of(&self.place, cx) {
+        if !self.place.is_of(cx) {
             self.shard.park(&mut self.place, cx, wakes, None);
         }
     }

@@ -31,16 +31,32 @@ struct Counted {
     rejected: Tally,
 }
 
-/// A place in a registry, and the waker that is in it, so that a poll with the same waker takes no lock.
+/// Where in the registry somebody waits, if anywhere yet, and with which waker, so that a poll with the same one takes
+/// no lock. The epoch of who waits is here because it fits beside the key: a place is moved with every request.
 #[derive(Debug)]
 pub(crate) struct Place {
-    key: usize,
-    waker: Waker,
+    waker: Option<Waker>,
+    key: u32,
+    pub(super) epoch: Epoch,
 }
 
 impl Place {
-    pub(super) fn is_of(place: &Option<Self>, cx: &Context<'_>) -> bool {
-        matches!(place, Some(place) if place.waker.will_wake(cx.waker()))
+    #[inline]
+    pub(super) fn none(epoch: Epoch) -> Self {
+        Self {
+            waker: None,
+            key: 0,
+            epoch,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_some(&self) -> bool {
+        self.waker.is_some()
+    }
+
+    pub(super) fn is_of(&self, cx: &Context<'_>) -> bool {
+        matches!(&self.waker, Some(waker) if waker.will_wake(cx.waker()))
     }
 }
 
@@ -81,13 +97,13 @@ impl Shard {
     }
 
     /// One more guard beside something that is held.
-    pub(super) fn add_guard(&self, called: Called) -> usize {
+    pub(super) fn add_guard(&self, called: Called) -> u32 {
         let mut registry = lock(&self.registry.0);
         self.counted.0.count.add();
         self.insert_guard(&mut registry, called)
     }
 
-    pub(super) fn guard_called(&self, key: usize) -> Called {
+    pub(super) fn guard_called(&self, key: u32) -> Called {
         let mut registry = lock(&self.registry.0);
         match &registry.get_mut(key).holder {
             Some(holder) => holder.called.clone(),
@@ -111,7 +127,7 @@ impl Shard {
         lock(&self.registry.0).cut_and_held -= 1;
     }
 
-    pub(super) fn release_guard(&self, key: usize, admitted: Epoch) {
+    pub(super) fn release_guard(&self, key: u32, admitted: Epoch) {
         let mut registry = lock(&self.registry.0);
         registry.guards -= 1;
         let entry = registry.remove(key);
@@ -135,7 +151,7 @@ impl Shard {
         }
     }
 
-    fn insert_guard(&self, registry: &mut Registry, called: Called) -> usize {
+    fn insert_guard(&self, registry: &mut Registry, called: Called) -> u32 {
         registry.guards += 1;
         let holder = self.holder(registry, StragglerPhase::Guard, called);
         registry.insert(Entry {
@@ -223,38 +239,32 @@ impl Shard {
     /// afterwards, not before (invariant 7).
     pub(super) fn park(
         &self,
-        place: &mut Option<Place>,
+        place: &mut Place,
         cx: &Context<'_>,
         wakes: Wakes,
         holder: Option<(StragglerPhase, Called)>,
     ) {
         let waker = cx.waker().clone();
-        match place {
-            Some(place) => {
-                let old = lock(&self.registry.0)
-                    .get_mut(place.key)
-                    .waker
-                    .replace(waker.clone());
-                place.waker = waker;
-                drop(old);
-            }
-            None => {
-                let mut registry = lock(&self.registry.0);
-                let holder =
-                    holder.map(|(phase, called)| self.holder(&mut registry, phase, called));
-                let key = registry.insert(Entry {
-                    waker: Some(waker.clone()),
-                    wakes,
-                    holder,
-                });
-                *place = Some(Place { key, waker });
-            }
+        if place.is_some() {
+            let mut registry = lock(&self.registry.0);
+            let old = registry.get_mut(place.key).waker.replace(waker.clone());
+            drop(registry);
+            drop(old);
+        } else {
+            let mut registry = lock(&self.registry.0);
+            let holder = holder.map(|(phase, called)| self.holder(&mut registry, phase, called));
+            place.key = registry.insert(Entry {
+                waker: Some(waker.clone()),
+                wakes,
+                holder,
+            });
         }
+        place.waker = Some(waker);
     }
 
     #[cold]
-    pub(super) fn unpark(&self, place: &mut Option<Place>) {
-        if let Some(place) = place.take() {
+    pub(super) fn unpark(&self, place: &mut Place) {
+        if place.waker.take().is_some() {
             let entry = lock(&self.registry.0).remove(place.key);
             // Outside the lock: dropping a waker may run anything.
             drop(entry);
