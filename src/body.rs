@@ -97,38 +97,36 @@ impl Counted {
         !self.ended && self.admitted.is_cut()
     }
 
-    /// Registers the request once it is known to wait. Whether it is cut, and has nothing better to say.
+    /// A body that is polled a second time, or that has nothing yet, is known to wait.
     #[inline]
-    fn is_cut_after<D>(&mut self, polled: &Polled<D>, cx: &Context<'_>) -> bool {
-        let waits = match polled {
-            Poll::Pending => true,
-            Poll::Ready(Some(Ok(frame))) if frame.is_data() => self.was_polled,
-            Poll::Ready(_) => {
-                self.ended = true;
-                false
-            }
-        };
-        self.was_polled = true;
-        waits && self.park(cx) && polled.is_pending()
+    fn passes<D>(&mut self, frame: &Frame<D>, cx: &Context<'_>) {
+        match frame.is_data() {
+            true if self.was_polled => drop(self.park(cx)),
+            true => self.was_polled = true,
+            false => self.ended = true,
+        }
     }
 
+    /// Registers the request; whether it was cut in the meantime.
     fn park(&mut self, cx: &Context<'_>) -> bool {
+        self.was_polled = true;
         let name = &mut self.name;
         self.admitted.park(cx, StragglerPhase::Body, || {
             name.take().map_or(Called::Nothing, Called::Request)
         })
     }
 
+    /// Ends the body, and says how.
     #[cold]
-    fn last_frame<D>(&self) -> Result<Frame<D>, BoxError> {
+    fn cut<B, D>(&mut self, mut content: Pin<&mut Content<B>>) -> Result<Frame<D>, BoxError> {
+        self.ended = true;
+        content.set(Content::Text { text: None });
         match self.is_grpc {
             true => Ok(Frame::trailers(grpc::Status::Cancelled.headers())),
             false => Err(CutError::new().into()),
         }
     }
 }
-
-type Polled<D> = Poll<Option<Result<Frame<D>, BoxError>>>;
 
 impl<B> Body for ResponseBody<B>
 where
@@ -143,34 +141,31 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = self.project();
-        let (mut content, counted) = (this.content, this.counted);
-        // One variable for all, which is then made where the caller wants it: a frame is large to move.
-        let mut polled = Poll::Pending;
-        match (content.as_mut().project(), &mut *counted) {
-            (ContentProjection::Text { text }, _) => {
-                let text = text.take();
-                polled = Poll::Ready(text.map(|text| Ok(Frame::data(text.into()))));
+        let mut this = self.project();
+        let body = match this.content.as_mut().project() {
+            ContentProjection::Inner { body } => body,
+            ContentProjection::Text { text } => {
+                return Poll::Ready(text.take().map(|text| Ok(Frame::data(text.into()))));
             }
-            (ContentProjection::Inner { body }, Some(counted)) => {
-                let cut = match counted.is_cut() && !body.is_end_stream() {
-                    true => true,
-                    false => {
-                        polled = body.poll_frame(cx).map_err(Into::into);
-                        counted.is_cut_after(&polled, cx)
-                    }
-                };
-                if cut {
-                    counted.ended = true;
-                    polled = Poll::Ready(Some(counted.last_frame()));
-                    content.set(Content::Text { text: None });
-                }
+        };
+        let Some(counted) = this.counted else {
+            return body.poll_frame(cx).map_err(Into::into);
+        };
+        if counted.is_cut() && !body.is_end_stream() {
+            return Poll::Ready(Some(counted.cut(this.content)));
+        }
+        match body.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                counted.passes(&frame, cx);
+                Poll::Ready(Some(Ok(frame)))
             }
-            (ContentProjection::Inner { body }, None) => {
-                polled = body.poll_frame(cx).map_err(Into::into);
+            Poll::Pending if counted.park(cx) => Poll::Ready(Some(counted.cut(this.content))),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(last) => {
+                counted.ended = true;
+                Poll::Ready(last.map(|last| last.map_err(Into::into)))
             }
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -43,7 +43,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
         Self {
             peer: Peer::of(request),
@@ -71,8 +71,8 @@ impl Call {
         admitted: &mut Option<Admitted>,
         response: &mut Response<B>,
     ) -> Option<Counted> {
-        let is_grpc = self.grpc == Some(Grpc::Native)
-            && Grpc::of(response.headers()) == Some(Grpc::Native);
+        let is_grpc =
+            self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native);
         // Only a body of unknown length is sure to be polled a second time, and then wants the name.
         let wants_name = response.body().size_hint().exact().is_none();
         let mut name = None;
@@ -89,12 +89,8 @@ impl Call {
         Some(Counted::new(admitted.take()?, name, is_grpc))
     }
 
-    #[cold]
-    fn cut<B>(&self, admitted: &mut Option<Admitted>) -> Response<ResponseBody<B>> {
-        let mut response = rejection::cut(self.grpc);
-        if let Some(admitted) = admitted.take() {
-            response = response.map(|body| body.holding(admitted));
-        }
+    fn cut<B>(&self, admitted: Admitted) -> Response<ResponseBody<B>> {
+        let mut response = rejection::cut(self.grpc).map(|body| body.holding(admitted));
         self.peer.close(&mut response);
         response
     }
@@ -138,60 +134,79 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
-    /// `Done` ends the handler, and on its error the count after it.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        match state.as_mut().project() {
-            StateProjection::Serving {
-                future,
-                admitted,
-                call,
-            } => {
-                if !matches!(admitted, Some(admitted) if admitted.is_cut()) {
-                    // Declared before the answer, so that a panic drops it after the answer.
-                    let counted;
-                    match future.poll(cx) {
-                        Poll::Ready(Ok(mut response)) => {
-                            counted = call.answer(admitted, &mut response);
-                            state.set(State::Done);
-                            return Poll::Ready(Ok(
-                                response.map(|body| ResponseBody::new(body, counted))
-                            ));
-                        }
-                        Poll::Ready(Err(error)) => {
-                            state.set(State::Done);
-                            return Poll::Ready(Err(error));
-                        }
-                        Poll::Pending if call.park(admitted, cx) => {}
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
-                let answer = call.cut(admitted);
-                state.set(State::Done);
-                Poll::Ready(Ok(answer))
-            }
-            StateProjection::Exempt {
-                future,
-                shard,
-                peer,
-            } => {
-                let mut answer = ready!(future.poll(cx));
-                if let (Ok(response), false) = (&mut answer, shard.is_serving()) {
-                    peer.close(response);
-                }
-                state.set(State::Done);
-                Poll::Ready(answer.map(|response| response.map(ResponseBody::uncounted)))
-            }
-            StateProjection::Rejected { response } => {
-                let answer = response.take();
-                state.set(State::Done);
-                match answer {
-                    Some(response) => Poll::Ready(Ok(*response)),
-                    None => unreachable!("it is taken once, and done then"),
-                }
-            }
-            StateProjection::Done => panic!("`ResponseFuture` polled after it was ready"),
+        let StateProjection::Serving {
+            future,
+            admitted,
+            call,
+        } = state.as_mut().project()
+        else {
+            return poll_rare(state, cx);
+        };
+        if matches!(admitted, Some(admitted) if admitted.is_cut()) {
+            return cut(state);
         }
+        // Declared before the answer, so that a panic drops it after the answer.
+        let counted;
+        match future.poll(cx) {
+            Poll::Ready(Ok(mut response)) => {
+                counted = call.answer(admitted, &mut response);
+                // Ends the handler before the count can end.
+                state.set(State::Done);
+                Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, counted))))
+            }
+            Poll::Ready(Err(error)) => {
+                state.set(State::Done);
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending if call.park(admitted, cx) => cut(state),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+type Answer<B, E> = Poll<Result<Response<ResponseBody<B>>, E>>;
+
+#[cold]
+#[inline(never)]
+fn cut<F, B, E>(mut state: Pin<&mut State<F, B>>) -> Answer<B, E> {
+    let mut answer = None;
+    if let StateProjection::Serving { admitted, call, .. } = state.as_mut().project() {
+        answer = admitted.take().map(|admitted| call.cut(admitted));
+    }
+    state.set(State::Done);
+    match answer {
+        Some(response) => Poll::Ready(Ok(response)),
+        None => unreachable!("what is cut was admitted"),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn poll_rare<F, B, E>(mut state: Pin<&mut State<F, B>>, cx: &mut Context<'_>) -> Answer<B, E>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    let answer = match state.as_mut().project() {
+        StateProjection::Exempt {
+            future,
+            shard,
+            peer,
+        } => {
+            let mut answer = ready!(future.poll(cx));
+            if let (Ok(response), false) = (&mut answer, shard.is_serving()) {
+                peer.close(response);
+            }
+            Some(answer.map(|response| response.map(ResponseBody::uncounted)))
+        }
+        StateProjection::Rejected { response } => response.take().map(|response| Ok(*response)),
+        StateProjection::Serving { .. } | StateProjection::Done => None,
+    };
+    state.set(State::Done);
+    match answer {
+        Some(answer) => Poll::Ready(answer),
+        None => panic!("`ResponseFuture` polled after it was ready"),
     }
 }
 

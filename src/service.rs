@@ -22,12 +22,17 @@ use crate::{
 pub struct Drain<S, R = Unavailable> {
     inner: S,
     slot: Arc<Slot<R>>,
-    /// Keeps the slots, if the layer made this service; a clone reaches them without.
-    _table: Option<Arc<Table<R>>>,
     /// The inner service was polled ready and not called since.
     is_ready: bool,
-    /// Where a task waits that the inner service parked. Boxed: few ever wait, and all are cloned and moved.
-    parked: Option<Box<Waiter>>,
+    /// Boxed: few services have one, and all are cloned and moved.
+    rare: Option<Box<Rare<R>>>,
+}
+
+struct Rare<R> {
+    /// Keeps the slots, if the layer made this service; a clone reaches them without.
+    _table: Option<Arc<Table<R>>>,
+    /// Where a task waits that the inner service parked.
+    parked: Option<Waiter>,
 }
 
 impl<S, R> Drain<S, R> {
@@ -35,9 +40,11 @@ impl<S, R> Drain<S, R> {
         Self {
             inner,
             slot: table.local(),
-            _table: Some(table),
             is_ready: false,
-            parked: None,
+            rare: Some(Box::new(Rare {
+                _table: Some(table),
+                parked: None,
+            })),
         }
     }
 
@@ -60,12 +67,20 @@ impl<S, R> Drain<S, R> {
     #[cold]
     fn park(&mut self, cx: &Context<'_>) -> bool {
         let shard = &self.slot.shard;
-        self.parked
-            .get_or_insert_with(|| Box::new(Waiter::new(shard.clone())))
+        let rare = self.rare.get_or_insert_with(|| {
+            Box::new(Rare {
+                _table: None,
+                parked: None,
+            })
+        });
+        rare.parked
+            .get_or_insert_with(|| Waiter::new(shard.clone()))
             .park(cx, Wakes::BEGIN);
         shard.is_closed()
     }
 
+    #[cold]
+    #[inline(never)]
     fn reject<F, Q, B>(&self, request: &Request<Q>) -> ResponseFuture<F, B>
     where
         R: Rejection<B>,
@@ -85,9 +100,8 @@ impl<S: Clone, R> Clone for Drain<S, R> {
         Self {
             inner: self.inner.clone(),
             slot: self.slot.local(),
-            _table: None,
             is_ready: false,
-            parked: None,
+            rare: None,
         }
     }
 }
@@ -111,8 +125,8 @@ where
         if polled.is_pending() && !self.park(cx) {
             return Poll::Pending;
         }
-        if self.parked.is_some() {
-            self.parked = None;
+        if let Some(rare) = &mut self.rare {
+            rare.parked = None;
         }
         match polled {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -124,25 +138,25 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let Slot { shard, config, .. } = &*self.slot;
         let is_ready = std::mem::take(&mut self.is_ready);
-        let is_exempt = config.is_exempt(&request);
-        if is_exempt && is_ready {
+        if config.is_exempt(&request) {
             let (shard, peer) = (shard.clone(), Peer::of(&request));
-            return ResponseFuture::exempt(self.inner.call(request), shard, peer);
+            return match is_ready {
+                true => ResponseFuture::exempt(self.inner.call(request), shard, peer),
+                false => self.reject(&request),
+            };
         }
         let admitted = match is_ready {
             true => shard.admit(),
             false => None,
         };
         let Some(admitted) = admitted else {
-            if !is_exempt {
-                shard.reject();
-            }
+            shard.reject();
             return self.reject(&request);
         };
         let call = Call::of(&request);
         if config.share_guard {
-            let guard = admitted.guard(call.called());
-            request.extensions_mut().insert(DrainGuard::new(guard));
+            let guard = DrainGuard::new(admitted.guard(call.called()));
+            request.extensions_mut().insert(guard);
         }
         ResponseFuture::serving(self.inner.call(request), admitted, call)
     }

@@ -66,10 +66,7 @@ pub(crate) fn serving() -> Vec<Candidate> {
 }
 
 pub(crate) fn rejecting() -> Vec<Candidate> {
-    vec![
-        drain_rejecting(),
-        configured(REJECTING_CONFIGURED, true),
-    ]
+    vec![drain_rejecting(), configured(REJECTING_CONFIGURED, true)]
 }
 
 pub(crate) fn bare() -> Candidate {

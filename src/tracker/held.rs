@@ -155,7 +155,6 @@ impl Waiter {
             self.shard.park(&mut self.place, cx, wakes, None);
         }
     }
-
 }
 
 impl Drop for Waiter {
