@@ -3,4 +3,6 @@
 
 pub(crate) mod candidates;
 pub(crate) mod peers;
+pub(crate) mod report;
+pub(crate) mod threads;
 pub(crate) mod turn;
