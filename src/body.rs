@@ -1,6 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -19,7 +19,8 @@ pin_project! {
         // Dropped in this order: what is counted outlives what it counts.
         #[pin]
         content: Content<B>,
-        counted: Option<Counted>,
+        held: Option<Admitted>,
+        watch: Watch,
     }
 }
 
@@ -31,9 +32,9 @@ pin_project! {
     }
 }
 
-#[derive(Debug)]
-pub(crate) struct Counted {
-    admitted: Admitted,
+/// What is known of a body that holds a request.
+struct Watch {
+    waker: Option<Waker>,
     name: Option<Box<Name>>,
     is_grpc: bool,
     was_polled: bool,
@@ -42,30 +43,51 @@ pub(crate) struct Counted {
 
 impl<B> ResponseBody<B> {
     #[inline]
-    pub(crate) fn new(body: B, counted: Option<Counted>) -> Self {
+    pub(crate) fn new(
+        body: B,
+        held: Option<Admitted>,
+        name: Option<Box<Name>>,
+        is_grpc: bool,
+    ) -> Self {
         Self {
             content: Content::Inner { body },
-            counted,
+            held,
+            watch: Watch {
+                waker: None,
+                name,
+                is_grpc,
+                was_polled: false,
+                ended: false,
+            },
         }
     }
 
     pub(crate) fn uncounted(body: B) -> Self {
-        Self::new(body, None)
+        Self::new(body, None, None, false)
     }
 
     pub(crate) fn text(text: Bytes) -> Self {
+        Self::own(Some(text))
+    }
+
+    /// This crate's own, and short: a cut does not cut its own answer.
+    fn own(text: Option<Bytes>) -> Self {
         Self {
-            content: Content::Text { text: Some(text) },
-            counted: None,
+            content: Content::Text { text },
+            held: None,
+            watch: Watch {
+                waker: None,
+                name: None,
+                is_grpc: false,
+                was_polled: false,
+                ended: true,
+            },
         }
     }
 
     /// Holds the request for an answer that is not the handler's.
-    pub(crate) fn holding(mut self, admitted: Admitted) -> Self {
-        let mut counted = Counted::new(admitted, None, false);
-        // It is this crate's own, and short: a cut does not cut its own answer.
-        counted.ended = true;
-        self.counted = Some(counted);
+    pub(crate) fn holding(mut self, admitted: Option<Admitted>) -> Self {
+        self.held = admitted;
         self
     }
 }
@@ -73,45 +95,26 @@ impl<B> ResponseBody<B> {
 impl<B> Default for ResponseBody<B> {
     /// An empty body.
     fn default() -> Self {
-        Self {
-            content: Content::Text { text: None },
-            counted: None,
-        }
+        Self::own(None)
     }
 }
 
-impl Counted {
-    #[inline]
-    pub(crate) fn new(admitted: Admitted, name: Option<Box<Name>>, is_grpc: bool) -> Self {
-        Self {
-            admitted,
-            name,
-            is_grpc,
-            was_polled: false,
-            ended: false,
-        }
-    }
-
-    #[inline]
-    fn is_cut(&self) -> bool {
-        !self.ended && self.admitted.is_cut()
-    }
-
+impl Watch {
     /// A body that is polled a second time, or that has nothing yet, is known to wait.
     #[inline]
-    fn passes<D>(&mut self, frame: &Frame<D>, cx: &Context<'_>) {
+    fn passes<D>(&mut self, frame: &Frame<D>, held: &mut Admitted, cx: &Context<'_>) {
         match frame.is_data() {
-            true if self.was_polled => drop(self.park(cx)),
+            true if self.was_polled => drop(self.park(held, cx)),
             true => self.was_polled = true,
             false => self.ended = true,
         }
     }
 
     /// Registers the request; whether it was cut in the meantime.
-    fn park(&mut self, cx: &Context<'_>) -> bool {
+    fn park(&mut self, held: &mut Admitted, cx: &Context<'_>) -> bool {
         self.was_polled = true;
         let name = &mut self.name;
-        self.admitted.park(cx, StragglerPhase::Body, || {
+        held.park(&mut self.waker, cx, StragglerPhase::Body, || {
             name.take().map_or(Called::Nothing, Called::Request)
         })
     }
@@ -149,21 +152,21 @@ where
                 return Poll::Ready(text.take().map(|text| Ok(Frame::data(text.into()))));
             }
         };
-        let Some(counted) = this.counted else {
+        let (Some(held), watch) = (this.held, this.watch) else {
             return body.poll_frame(cx).map_err(Into::into);
         };
-        if counted.is_cut() && !body.is_end_stream() {
-            return Poll::Ready(Some(counted.cut(this.content)));
+        if held.is_cut() && !watch.ended && !body.is_end_stream() {
+            return Poll::Ready(Some(watch.cut(this.content)));
         }
         match body.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                counted.passes(&frame, cx);
+                watch.passes(&frame, held, cx);
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Pending if counted.park(cx) => Poll::Ready(Some(counted.cut(this.content))),
+            Poll::Pending if watch.park(held, cx) => Poll::Ready(Some(watch.cut(this.content))),
             Poll::Pending => Poll::Pending,
             Poll::Ready(last) => {
-                counted.ended = true;
+                watch.ended = true;
                 Poll::Ready(last.map(|last| last.map_err(Into::into)))
             }
         }
@@ -191,7 +194,10 @@ where
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody")
-            .field("in_flight", &self.counted.is_some())
+            .field(
+                "in_flight",
+                &matches!(&self.held, Some(held) if held.is_counted()),
+            )
             .finish_non_exhaustive()
     }
 }

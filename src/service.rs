@@ -10,7 +10,7 @@ use tower_service::Service;
 use crate::connection::Peer;
 use crate::future::Call;
 use crate::slot::{Slot, Table};
-use crate::tracker::{Waiter, Wakes};
+use crate::tracker::{Admitted, Waiter, Wakes};
 use crate::{
     BoxError, DrainGuard, Rejection, RequestHead, ResponseBody, ResponseFuture, Unavailable,
 };
@@ -89,7 +89,7 @@ impl<S, R> Drain<S, R> {
         let head = RequestHead::of(request);
         let mut response = config.rejection.reject(&head, &config.retry_after);
         Peer::of(request).close(&mut response);
-        ResponseFuture::rejected(response)
+        ResponseFuture::rejected(Call::of(request), response)
     }
 }
 
@@ -139,9 +139,11 @@ where
         let Slot { shard, config, .. } = &*self.slot;
         let is_ready = std::mem::take(&mut self.is_ready);
         if config.is_exempt(&request) {
-            let (shard, peer) = (shard.clone(), Peer::of(&request));
             return match is_ready {
-                true => ResponseFuture::exempt(self.inner.call(request), shard, peer),
+                true => {
+                    let (admitted, call) = (Admitted::exempt(shard.clone()), Call::of(&request));
+                    ResponseFuture::serving(self.inner.call(request), admitted, call)
+                }
                 false => self.reject(&request),
             };
         }

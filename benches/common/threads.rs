@@ -26,7 +26,9 @@ pub(crate) fn elapsed(candidate: &Candidate, threads: usize, requests: u64) -> D
     };
     let start = times.iter().map(|times| times.0).min();
     let end = times.iter().map(|times| times.1).max();
-    end.zip(start).map(|(end, start)| end - start).unwrap_or_default()
+    end.zip(start)
+        .map(|(end, start)| end - start)
+        .unwrap_or_default()
 }
 
 /// The best time per request in nanoseconds, of each candidate with each number of threads, over rounds in which they

@@ -48,8 +48,15 @@ fn count_of(word: u64) -> usize {
 pub(crate) struct Epoch(u32);
 
 impl Epoch {
-    /// Of those who are not counted.
-    pub(crate) const NONE: Self = Self(0);
+    #[inline]
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    #[inline]
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
 
     fn of(word: u64) -> Self {
         Self((word >> EPOCH_SHIFT & EPOCH_MASK) as u32)

@@ -1,7 +1,7 @@
 //! One core's part of the count, and the registry of those on it who wait.
 
 use std::sync::{Arc, Weak};
-use std::task::{Context, Waker};
+use std::task::Waker;
 
 use tokio::time::Instant;
 
@@ -29,35 +29,6 @@ pub(crate) struct Shard {
 struct Counted {
     count: Count,
     rejected: Tally,
-}
-
-/// Where in the registry somebody waits, if anywhere yet, and with which waker, so that a poll with the same one takes
-/// no lock. The epoch of who waits is here because it fits beside the key: a place is moved with every request.
-#[derive(Debug)]
-pub(crate) struct Place {
-    waker: Option<Waker>,
-    key: u32,
-    pub(super) epoch: Epoch,
-}
-
-impl Place {
-    #[inline]
-    pub(super) fn none(epoch: Epoch) -> Self {
-        Self {
-            waker: None,
-            key: 0,
-            epoch,
-        }
-    }
-
-    #[inline]
-    pub(super) fn is_some(&self) -> bool {
-        self.waker.is_some()
-    }
-
-    pub(super) fn is_of(&self, cx: &Context<'_>) -> bool {
-        matches!(&self.waker, Some(waker) if waker.will_wake(cx.waker()))
-    }
 }
 
 impl Shard {
@@ -144,9 +115,9 @@ impl Shard {
         self.cuts.has_cut(admitted)
     }
 
-    pub(super) fn answered(&self, place: &Place) {
+    pub(super) fn answered(&self, key: u32) {
         let mut registry = lock(&self.registry.0);
-        if let Some(holder) = &mut registry.get_mut(place.key).holder {
+        if let Some(holder) = &mut registry.get_mut(key).holder {
             holder.phase = StragglerPhase::Body;
         }
     }
@@ -235,40 +206,35 @@ impl Shard {
         self.held().saturating_sub(registry.holders().count())
     }
 
-    /// Makes sure that an entry with this task's waker is in the registry. The caller looks at what it waits for
-    /// afterwards, not before (invariant 7).
-    pub(super) fn park(
+    /// Makes an entry that wakes this task. Whoever is to be woken looks at what it waits for afterwards, not before
+    /// (invariant 7).
+    pub(super) fn enter(
         &self,
-        place: &mut Place,
-        cx: &Context<'_>,
+        waker: Waker,
         wakes: Wakes,
         holder: Option<(StragglerPhase, Called)>,
-    ) {
-        let waker = cx.waker().clone();
-        if place.is_some() {
-            let mut registry = lock(&self.registry.0);
-            let old = registry.get_mut(place.key).waker.replace(waker.clone());
-            drop(registry);
-            drop(old);
-        } else {
-            let mut registry = lock(&self.registry.0);
-            let holder = holder.map(|(phase, called)| self.holder(&mut registry, phase, called));
-            place.key = registry.insert(Entry {
-                waker: Some(waker.clone()),
-                wakes,
-                holder,
-            });
-        }
-        place.waker = Some(waker);
+    ) -> u32 {
+        let mut registry = lock(&self.registry.0);
+        let holder = holder.map(|(phase, called)| self.holder(&mut registry, phase, called));
+        registry.insert(Entry {
+            waker: Some(waker),
+            wakes,
+            holder,
+        })
     }
 
-    #[cold]
-    pub(super) fn unpark(&self, place: &mut Place) {
-        if place.waker.take().is_some() {
-            let entry = lock(&self.registry.0).remove(place.key);
-            // Outside the lock: dropping a waker may run anything.
-            drop(entry);
-        }
+    /// Lets an entry wake this task from here on. Invariant 7 as for `enter`.
+    pub(super) fn reenter(&self, key: u32, waker: Waker) {
+        let mut registry = lock(&self.registry.0);
+        let old = registry.get_mut(key).waker.replace(waker);
+        drop(registry);
+        drop(old);
+    }
+
+    pub(super) fn leave(&self, key: u32) {
+        let entry = lock(&self.registry.0).remove(key);
+        // Outside the lock: dropping a waker may run anything.
+        drop(entry);
     }
 
     #[cold]
