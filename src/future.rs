@@ -37,11 +37,13 @@ pub(crate) struct Call {
 impl Call {
     #[inline(always)]
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        Self {
-            name: Name::of(request.method(), request.uri()),
+        let mut call = Self {
+            name: Name::NONE,
             peer: Peer::of(request),
             grpc: Grpc::of(request.headers()),
-        }
+        };
+        call.name.set(request.method(), request.uri());
+        call
     }
 
     pub(crate) fn called(&self) -> Called {
@@ -108,7 +110,7 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let (Some(future), Some(admitted)) =

@@ -38,46 +38,43 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    #[inline(always)]
-    pub(crate) fn of(method: &Method, uri: &Uri) -> Self {
-        let (standard, path) = (standard(method), uri.path().as_bytes());
-        if standard == 0 || path.len() > ROOM - LONGEST {
-            return Self::cut(method, uri);
+    pub(crate) const NONE: Self = Self {
+        text: [0; ROOM],
+        len: 0,
+        standard: 0,
+    };
+
+    /// Fills an empty name, in place: one that is returned is copied.
+    #[inline]
+    pub(crate) fn set(&mut self, method: &Method, uri: &Uri) {
+        let path = uri.path();
+        self.standard = standard(method);
+        match self.text.get_mut(..path.len()) {
+            Some(text) if self.standard != 0 && path.len() <= ROOM - LONGEST => {
+                text.copy_from_slice(path.as_bytes());
+                self.len = path.len() as u8;
+            }
+            _ => self.set_cut(method.as_str(), path),
         }
-        let mut name = Self {
-            text: [0; ROOM],
-            len: path.len() as u8,
-            standard,
-        };
-        name.text[..path.len()].copy_from_slice(path);
-        name
     }
 
     #[cold]
-    fn cut(method: &Method, uri: &Uri) -> Self {
-        let standard = standard(method);
-        let (path, method) = (uri.path(), method.as_str());
-        let mut name = Self {
-            standard,
-            len: 0,
-            text: [0; ROOM],
-        };
-        let room = match standard {
+    fn set_cut(&mut self, method: &str, path: &str) {
+        let room = match self.standard {
             0 => {
-                name.push(method, ROOM);
-                name.push(" ", ROOM);
+                self.push(method, ROOM);
+                self.push(" ", ROOM);
                 ROOM
             }
             _ => ROOM - method.len(),
         };
-        match path.len() <= room - usize::from(name.len) {
-            true => name.push(path, room),
+        match path.len() <= room - usize::from(self.len) {
+            true => self.push(path, room),
             false => {
-                name.push(path, room.saturating_sub("…".len()));
-                name.push("…", room);
+                self.push(path, room.saturating_sub("…".len()));
+                self.push("…", room);
             }
         }
-        name
     }
 
     /// As much of `text` as fits below `room`.
@@ -126,13 +123,19 @@ fn floor_char_boundary(text: &str, most: usize) -> usize {
 mod tests {
     use super::*;
 
+    fn name_of(method: &Method, uri: &Uri) -> Name {
+        let mut name = Name::NONE;
+        name.set(method, uri);
+        name
+    }
+
     #[test]
     fn the_query_is_left_out_and_a_long_path_is_cut() {
-        let name = Name::of(&Method::GET, &Uri::from_static("/events?token=secret"));
+        let name = name_of(&Method::GET, &Uri::from_static("/events?token=secret"));
         assert_eq!((name.method(), name.path()), ("GET", "/events"));
 
         let long = format!("/{}", "a".repeat(200));
-        let name = Name::of(&Method::DELETE, &long.parse().unwrap());
+        let name = name_of(&Method::DELETE, &long.parse().unwrap());
         let path = name.path();
         assert!(path.ends_with("a…") && path.len() == ROOM - "DELETE".len());
     }
@@ -141,7 +144,7 @@ mod tests {
     fn a_path_that_just_fits_is_whole() {
         for (method, room) in [(Method::GET, 59), (Method::OPTIONS, 55)] {
             let whole = format!("/{}", "a".repeat(room - 1));
-            let name = Name::of(&method, &whole.parse().unwrap());
+            let name = name_of(&method, &whole.parse().unwrap());
             assert_eq!((name.method(), name.path()), (method.as_str(), &*whole));
         }
     }
@@ -150,7 +153,7 @@ mod tests {
     fn every_standard_method_and_any_other_keeps_its_name() {
         for method in STANDARD[1..].iter().chain(&["PROPFIND"]) {
             let parsed = Method::from_bytes(method.as_bytes()).unwrap();
-            let name = Name::of(&parsed, &Uri::from_static("/a"));
+            let name = name_of(&parsed, &Uri::from_static("/a"));
             assert_eq!((name.method(), name.path()), (*method, "/a"));
         }
     }
@@ -158,7 +161,7 @@ mod tests {
     #[test]
     fn a_long_extension_method_leaves_no_room_and_breaks_nothing() {
         let method = Method::from_bytes("M".repeat(100).as_bytes()).unwrap();
-        let name = Name::of(&method, &Uri::from_static("/events"));
+        let name = name_of(&method, &Uri::from_static("/events"));
         assert_eq!((name.method().len(), name.path()), (ROOM, ""));
     }
 }
