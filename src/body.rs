@@ -1,6 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -19,7 +19,8 @@ pin_project! {
         // Dropped in this order: what is counted outlives what it counts.
         #[pin]
         content: Content<B>,
-        counted: Option<Counted>,
+        held: Option<Admitted>,
+        watch: Watch,
     }
 }
 
@@ -31,9 +32,9 @@ pin_project! {
     }
 }
 
-#[derive(Debug)]
-struct Counted {
-    admitted: Admitted,
+/// What is known of a body that holds a request.
+struct Watch {
+    waker: Option<Waker>,
     name: Option<Box<Name>>,
     is_grpc: bool,
     was_polled: bool,
@@ -41,48 +42,52 @@ struct Counted {
 }
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn uncounted(body: B) -> Self {
-        Self {
-            content: Content::Inner { body },
-            counted: None,
-        }
-    }
-
-    pub(crate) fn text(text: Bytes) -> Self {
-        Self {
-            content: Content::Text { text: Some(text) },
-            counted: None,
-        }
-    }
-
-    pub(crate) fn counted(
+    #[inline]
+    pub(crate) fn new(
         body: B,
-        admitted: Admitted,
+        held: Option<Admitted>,
         name: Option<Box<Name>>,
         is_grpc: bool,
     ) -> Self {
         Self {
             content: Content::Inner { body },
-            counted: Some(Counted {
-                admitted,
+            held,
+            watch: Watch {
+                waker: None,
                 name,
                 is_grpc,
                 was_polled: false,
                 ended: false,
-            }),
+            },
+        }
+    }
+
+    pub(crate) fn uncounted(body: B) -> Self {
+        Self::new(body, None, None, false)
+    }
+
+    pub(crate) fn text(text: Bytes) -> Self {
+        Self::own(Some(text))
+    }
+
+    /// This crate's own, and short: a cut does not cut its own answer.
+    fn own(text: Option<Bytes>) -> Self {
+        Self {
+            content: Content::Text { text },
+            held: None,
+            watch: Watch {
+                waker: None,
+                name: None,
+                is_grpc: false,
+                was_polled: false,
+                ended: true,
+            },
         }
     }
 
     /// Holds the request for an answer that is not the handler's.
-    pub(crate) fn holding(mut self, admitted: Admitted) -> Self {
-        self.counted = Some(Counted {
-            admitted,
-            name: None,
-            is_grpc: false,
-            was_polled: false,
-            // It is this crate's own, and short: a cut does not cut its own answer.
-            ended: true,
-        });
+    pub(crate) fn holding(mut self, admitted: Option<Admitted>) -> Self {
+        self.held = admitted;
         self
     }
 }
@@ -90,24 +95,39 @@ impl<B> ResponseBody<B> {
 impl<B> Default for ResponseBody<B> {
     /// An empty body.
     fn default() -> Self {
-        Self {
-            content: Content::Text { text: None },
-            counted: None,
-        }
+        Self::own(None)
     }
 }
 
-impl Counted {
-    fn is_cut(&self) -> bool {
-        !self.ended && self.admitted.is_cut()
+impl Watch {
+    /// A body that is polled a second time, or that has nothing yet, is known to wait.
+    #[inline]
+    fn passes<D>(&mut self, frame: &Frame<D>, held: &mut Admitted, cx: &Context<'_>) {
+        match frame.is_data() {
+            true if self.was_polled => drop(self.park(held, cx)),
+            true => self.was_polled = true,
+            false => self.ended = true,
+        }
     }
 
-    /// Registers the request once it is known to wait; whether it was cut in the meantime.
-    fn park(&mut self, cx: &Context<'_>) -> bool {
+    /// Registers the request; whether it was cut in the meantime.
+    fn park(&mut self, held: &mut Admitted, cx: &Context<'_>) -> bool {
+        self.was_polled = true;
         let name = &mut self.name;
-        self.admitted.park(cx, StragglerPhase::Body, || {
+        held.park(&mut self.waker, cx, StragglerPhase::Body, || {
             name.take().map_or(Called::Nothing, Called::Request)
         })
+    }
+
+    /// Ends the body, and says how.
+    #[cold]
+    fn cut<B, D>(&mut self, mut content: Pin<&mut Content<B>>) -> Result<Frame<D>, BoxError> {
+        self.ended = true;
+        content.set(Content::Text { text: None });
+        match self.is_grpc {
+            true => Ok(Frame::trailers(grpc::Status::Cancelled.headers())),
+            false => Err(CutError::new().into()),
+        }
     }
 }
 
@@ -120,6 +140,7 @@ where
     type Data = B::Data;
     type Error = BoxError;
 
+    #[inline(always)]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -131,33 +152,27 @@ where
                 return Poll::Ready(text.take().map(|text| Ok(Frame::data(text.into()))));
             }
         };
-        let Some(counted) = this.counted else {
+        let (Some(held), watch) = (this.held, this.watch) else {
             return body.poll_frame(cx).map_err(Into::into);
         };
-        if !counted.is_cut() || body.is_end_stream() {
-            let polled = body.poll_frame(cx).map_err(Into::into);
-            let waits = match &polled {
-                Poll::Pending => true,
-                Poll::Ready(Some(Ok(frame))) if frame.is_data() => counted.was_polled,
-                Poll::Ready(_) => {
-                    counted.ended = true;
-                    false
-                }
-            };
-            counted.was_polled = true;
-            if !(waits && counted.park(cx) && polled.is_pending()) {
-                return polled;
+        if held.is_cut() && !watch.ended && !body.is_end_stream() {
+            return Poll::Ready(Some(watch.cut(this.content)));
+        }
+        match body.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                watch.passes(&frame, held, cx);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Pending if watch.park(held, cx) => Poll::Ready(Some(watch.cut(this.content))),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(last) => {
+                watch.ended = true;
+                Poll::Ready(last.map(|last| last.map_err(Into::into)))
             }
         }
-        counted.ended = true;
-        let is_grpc = counted.is_grpc;
-        this.content.set(Content::Text { text: None });
-        Poll::Ready(Some(match is_grpc {
-            true => Ok(Frame::trailers(grpc::Status::Cancelled.headers())),
-            false => Err(CutError::new().into()),
-        }))
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Inner { body } => body.is_end_stream(),
@@ -165,6 +180,7 @@ where
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Inner { body } => body.size_hint(),
@@ -178,7 +194,10 @@ where
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody")
-            .field("in_flight", &self.counted.is_some())
+            .field(
+                "in_flight",
+                &matches!(&self.held, Some(held) if held.is_counted()),
+            )
             .finish_non_exhaustive()
     }
 }

@@ -1,34 +1,28 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-use http::Response;
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::connection::Peer;
 use crate::grpc::Grpc;
-use crate::tracker::{Admitted, Called, Name, Shard};
+use crate::tracker::{Admitted, Called, Name};
 use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
     /// The response future of [`Drain`](crate::Drain).
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, B> {
-        #[pin]
-        state: State<F, B>,
-    }
-}
-
-pin_project! {
-    #[project = StateProjection]
-    enum State<F, B> {
         // Dropped in this order: what is counted outlives what it counts.
-        Serving { #[pin] future: F, call: Call },
-        Rejected { response: Option<Box<Response<ResponseBody<B>>>> },
-        Done,
+        #[pin]
+        future: Option<F>,
+        admitted: Option<Admitted>,
+        waker: Option<Waker>,
+        call: Call,
+        rejected: Option<Box<Response<ResponseBody<B>>>>,
     }
 }
 
@@ -39,86 +33,78 @@ const ONE_WRITE: u64 = 16 * 1024;
 /// What is kept of a request while its handler runs.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) counting: Counting,
-    pub(crate) peer: Peer,
-    pub(crate) grpc: Option<Grpc>,
-    pub(crate) name: Name,
-}
-
-#[derive(Debug)]
-pub(crate) enum Counting {
-    Counted(Admitted),
-    Exempt(Arc<Shard>),
-    /// Handed over to the body.
-    Moved,
-}
-
-impl Counting {
-    fn take(&mut self) -> Option<Admitted> {
-        match std::mem::replace(self, Self::Moved) {
-            Self::Counted(admitted) => Some(admitted),
-            Self::Exempt(_) | Self::Moved => None,
-        }
-    }
+    name: Name,
+    peer: Peer,
+    grpc: Option<Grpc>,
 }
 
 impl Call {
-    fn is_cut(&self) -> bool {
-        matches!(&self.counting, Counting::Counted(admitted) if admitted.is_cut())
+    #[inline(always)]
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        let mut call = Self {
+            name: Name::NONE,
+            peer: Peer::of(request),
+            grpc: Grpc::of(request.headers()),
+        };
+        call.name.set(request.method(), request.uri());
+        call
+    }
+
+    pub(crate) fn called(&self) -> Called {
+        Called::Request(Box::new(self.name.clone()))
+    }
+
+    #[inline]
+    fn is_grpc<B>(&self, response: &Response<B>) -> bool {
+        self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native)
+    }
+
+    /// What the body of an answer wants to know, unless it is short: such a one is polled once, and never waits.
+    #[inline]
+    fn name_for<B: Body>(&self, body: &B) -> Option<Box<Name>> {
+        match body.size_hint().exact() {
+            Some(0..=ONE_WRITE) => None,
+            _ => Some(Box::new(self.name.clone())),
+        }
     }
 
     /// Whether it was cut in the meantime.
-    fn park(&mut self, cx: &Context<'_>) -> bool {
-        let Counting::Counted(admitted) = &mut self.counting else {
-            return false;
-        };
-        let name = &self.name;
-        admitted.park(cx, StragglerPhase::Handler, || {
-            Called::Request(Box::new(name.clone()))
-        })
+    #[cold]
+    fn park(&self, admitted: &mut Admitted, waker: &mut Option<Waker>, cx: &Context<'_>) -> bool {
+        admitted.park(waker, cx, StragglerPhase::Handler, || self.called())
     }
 
-    fn answer<B: Body>(&mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
-        let shard = match &self.counting {
-            Counting::Counted(admitted) => admitted.shard(),
-            Counting::Exempt(shard) => shard,
-            Counting::Moved => unreachable!("a future is not polled after it is ready"),
-        };
-        self.peer.closes(shard.staged().phase, &mut response);
-        // Asked before the guard moves: a size hint that panics must find handler and body still counted.
-        let is_long = !matches!(response.body().size_hint().exact(), Some(0..=ONE_WRITE));
-        let Some(mut admitted) = self.counting.take() else {
-            return response.map(ResponseBody::uncounted);
-        };
-        let is_grpc =
-            self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native);
-        admitted.answered();
-        // A short body is polled once, and then never wants the name.
-        let name = (is_long && !admitted.is_parked()).then(|| Box::new(self.name.clone()));
-        response.map(|body| ResponseBody::counted(body, admitted, name, is_grpc))
-    }
-
-    fn cut<B>(&mut self) -> Option<Response<ResponseBody<B>>> {
-        let mut admitted = self.counting.take()?;
-        admitted.answered();
-        let mut response = rejection::cut(self.grpc).map(|body| body.holding(admitted));
+    #[cold]
+    fn cut<B>(&self, admitted: &mut Option<Admitted>) -> Response<ResponseBody<B>> {
+        if let Some(admitted) = admitted {
+            admitted.answered();
+        }
+        let mut response = rejection::cut(self.grpc).map(|body| body.holding(admitted.take()));
         self.peer.close(&mut response);
-        Some(response)
+        response
     }
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(crate) fn serving(future: F, call: Call) -> Self {
+    #[inline]
+    pub(crate) fn serving(future: F, admitted: Admitted, call: Call) -> Self {
         Self {
-            state: State::Serving { future, call },
+            future: Some(future),
+            admitted: Some(admitted),
+            waker: None,
+            call,
+            rejected: None,
         }
     }
 
-    pub(crate) fn rejected(response: Response<ResponseBody<B>>) -> Self {
+    #[cold]
+    pub(crate) fn rejected(call: Call, response: Response<ResponseBody<B>>) -> Self {
         Self {
-            state: State::Rejected {
-                response: Some(Box::new(response)),
-            },
+            future: None,
+            admitted: None,
+            waker: None,
+            call,
+            rejected: Some(Box::new(response)),
         }
     }
 }
@@ -130,40 +116,69 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        let result = match state.as_mut().project() {
-            StateProjection::Serving { future, call } => {
-                if call.is_cut() {
-                    Ok(call.cut())
-                } else {
-                    match future.poll(cx) {
-                        Poll::Ready(Ok(response)) => Ok(Some(call.answer(response))),
-                        Poll::Ready(Err(error)) => Err(error),
-                        Poll::Pending if call.park(cx) => Ok(call.cut()),
-                        Poll::Pending => return Poll::Pending,
+        let mut this = self.project();
+        let (Some(future), Some(admitted)) =
+            (this.future.as_mut().as_pin_mut(), &mut *this.admitted)
+        else {
+            return Poll::Ready(Ok(take_rejection(this.rejected)));
+        };
+        if !admitted.is_cut() {
+            // Declared before the answer, so that a panic drops it after the answer.
+            let held;
+            match future.poll(cx) {
+                Poll::Ready(Ok(mut response)) => {
+                    let is_grpc = this.call.is_grpc(&response);
+                    let name = match admitted.is_settled() {
+                        true => {
+                            admitted.answered();
+                            None
+                        }
+                        false => this.call.name_for(response.body()),
+                    };
+                    if !admitted.is_serving() {
+                        this.call.peer.close(&mut response);
+                    }
+                    held = this.admitted.take();
+                    // Ends the handler before the count can end.
+                    this.future.set(None);
+                    return Poll::Ready(Ok(
+                        response.map(|body| ResponseBody::new(body, held, name, is_grpc))
+                    ));
+                }
+                Poll::Ready(Err(error)) => {
+                    this.future.set(None);
+                    *this.admitted = None;
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending => {
+                    if !this.call.park(admitted, this.waker, cx) {
+                        return Poll::Pending;
                     }
                 }
             }
-            StateProjection::Rejected { response } => Ok(response.take().map(|boxed| *boxed)),
-            StateProjection::Done => Ok(None),
-        };
-        // Ends the handler, and on its error the count after it.
-        state.set(State::Done);
-        match result {
-            Ok(Some(response)) => Poll::Ready(Ok(response)),
-            Ok(None) => panic!("`ResponseFuture` polled after it was ready"),
-            Err(error) => Poll::Ready(Err(error)),
         }
+        let answer = this.call.cut(this.admitted);
+        this.future.set(None);
+        Poll::Ready(Ok(answer))
+    }
+}
+
+#[cold]
+fn take_rejection<B>(rejected: &mut Option<Box<Response<B>>>) -> Response<B> {
+    match rejected.take() {
+        Some(response) => *response,
+        None => panic!("`ResponseFuture` polled after it was ready"),
     }
 }
 
 impl<F, B> fmt::Debug for ResponseFuture<F, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.state {
-            State::Serving { .. } => "serving",
-            State::Rejected { .. } => "rejected",
-            State::Done => "done",
+        let state = match (&self.future, &self.rejected) {
+            (Some(_), _) => "serving",
+            (None, Some(_)) => "rejected",
+            (None, None) => "done",
         };
         f.debug_tuple("ResponseFuture").field(&state).finish()
     }

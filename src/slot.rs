@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use http::header::HeaderValue;
+use http::Request;
 
 use crate::tracker::{shard_of_thread, Padded, Shard};
 use crate::{DrainHandle, RequestHead};
@@ -39,7 +40,12 @@ impl<R> Config<R> {
         }
     }
 
-    pub(crate) fn is_exempt(&self, head: &RequestHead<'_>) -> bool {
+    #[inline]
+    pub(crate) fn is_exempt<B>(&self, request: &Request<B>) -> bool {
+        !self.exempt.is_empty() && self.exempts(&RequestHead::of(request))
+    }
+
+    fn exempts(&self, head: &RequestHead<'_>) -> bool {
         self.exempt.iter().any(|exempts| exempts(head))
     }
 }

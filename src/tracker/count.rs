@@ -53,6 +53,16 @@ fn is_last(word: u64) -> bool {
 pub(crate) struct Epoch(u32);
 
 impl Epoch {
+    #[inline]
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    #[inline]
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
     fn of(word: u64) -> Self {
         Self((word >> EPOCH_SHIFT & EPOCH_MASK) as u32)
     }
@@ -242,7 +252,12 @@ impl Stage {
         self.0.store(word, Release);
     }
 
+    /// What every answer asks. Acquire as in `load`.
     #[inline]
+    pub(crate) fn is_serving(&self) -> bool {
+        self.0.load(Acquire) & 3 == Phase::Serving as u64
+    }
+
     pub(crate) fn load(&self) -> Staged {
         let word = self.0.load(Acquire);
         Staged {

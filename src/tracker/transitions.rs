@@ -254,7 +254,7 @@ impl Tracker {
             unseen += shard.holders(|holder| {
                 let (method, path, label) = match &holder.called {
                     Called::Nothing => (None, None, None),
-                    Called::Request(name) => (name.method(), name.path(), None),
+                    Called::Request(name) => (Some(name.method()), Some(name.path()), None),
                     Called::Label(label) => (None, None, Some(label.clone())),
                 };
                 stragglers.push(Straggler {
