@@ -1,1 +1,16 @@
 //! Everything that needs no process of its own, linked once.
+
+mod sockets_axum;
+mod sockets_close;
+mod sockets_cut;
+mod sockets_drain;
+mod sockets_flush;
+mod sockets_frames;
+mod sockets_grpc;
+mod sockets_h1;
+mod sockets_h2;
+mod sockets_matrix;
+mod sockets_raw;
+mod sockets_storm;
+mod sockets_streams;
+mod sockets_support;
