@@ -127,10 +127,10 @@ async fn after_the_limit_the_fast_one_is_whole_and_a_cut_ends_the_slow_one() {
     let f = fixture().await;
     let (mut fast, mut slow) = (f.held(0).await, f.held(1).await);
     f.handle.begin_shutdown();
-    let waiting = f.handle.wait_for_drain(Duration::from_millis(100));
     f.gates[0].pass();
     let answer = fast.answer("GET").await;
     assert_eq!((answer.status(), answer.body.len()), ("200", 100_000));
+    let waiting = f.handle.wait_for_drain(Duration::from_millis(50));
     let error = within(waiting).await.unwrap_err();
     let DrainError::TimedOut {
         in_flight, waited, ..
@@ -139,7 +139,7 @@ async fn after_the_limit_the_fast_one_is_whole_and_a_cut_ends_the_slow_one() {
         panic!("{error}");
     };
     assert_eq!(in_flight, 1);
-    assert!(waited >= Duration::from_millis(100));
+    assert!(waited >= Duration::from_millis(50));
     assert_eq!(f.handle.in_flight(), 1, "the limit alone ends nobody");
 
     assert_eq!(f.handle.cut(), 1);

@@ -11,7 +11,7 @@ use crate::sockets_support::{drained, serve_on, within};
 
 const BODY: usize = 4 << 20;
 /// More than both sockets' buffers hold: Linux doubles what is asked for, and has room for what is on its way.
-const IN_BUFFERS: usize = 256 << 10;
+const IN_BUFFERS: usize = 128 << 10;
 
 #[tokio::test]
 async fn the_drain_ends_before_a_slow_peer_has_the_body_and_the_server_returns_after_it() {
