@@ -3,17 +3,18 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::sse::{Event, Sse};
 use axum::routing::get;
 use axum::{Extension, Router};
-use futures_util::{poll, StreamExt};
+use futures_util::{poll, stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tower_drain::{DrainGuard, DrainHandle, DrainLayer, StragglerPhase};
 
 use crate::sockets_raw::Raw;
-use crate::sockets_support::{drained, serve, within, Server};
+use crate::sockets_support::{drained, serve, within, Server, Step};
 
 type Events = mpsc::UnboundedSender<&'static str>;
 
@@ -71,6 +72,40 @@ async fn open_event_streams_hold_the_drain_until_the_stream_ends_or_the_client_l
     leaves.reset();
     let report = within(waiting).await.unwrap();
     assert_eq!((report.in_flight_at_start, report.cut), (2, 0));
+    drained(&handle).await;
+}
+
+#[tokio::test]
+async fn a_straggler_is_first_its_handler_and_then_its_body() {
+    let layer = DrainLayer::new();
+    let handle = layer.handle();
+    let (entered, gate) = (Step::new(), Step::new());
+    let (enters, waits) = (entered.clone(), gate.clone());
+    let slow = move || async move {
+        enters.pass();
+        waits.passed().await;
+        Body::from_stream(
+            stream::once(async { Ok::<_, Infallible>("one") }).chain(stream::pending()),
+        )
+    };
+    let app = Router::new().route("/slow", get(slow)).layer(layer);
+    let server = serve(app).await;
+    let mut client = Raw::connect(server.addr).await;
+    client.ask("GET", "/slow?token=secret").await;
+    entered.passed().await;
+    let handler = handle.stragglers().remove(0);
+    assert_eq!(handler.phase, StragglerPhase::Handler);
+
+    gate.pass();
+    client.until("one\r\n").await.unwrap();
+    let body = handle.stragglers().remove(0);
+    assert_eq!(body.phase, StragglerPhase::Body);
+    assert_eq!(body.id, handler.id);
+    for straggler in [handler, body] {
+        assert_eq!(straggler.method.as_deref(), Some("GET"));
+        assert_eq!(straggler.path.as_deref(), Some("/slow"));
+    }
+    client.reset();
     drained(&handle).await;
 }
 
