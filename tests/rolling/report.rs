@@ -1,0 +1,200 @@
+//! What a run says: a line a restart while it goes on, a table and the losses at the end.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use crate::roll::{Outcome, Restart, Run};
+
+/// How many kinds of loss are told of one run; the rest are counted.
+const TOLD: usize = 12;
+
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    outcomes: Vec<(Outcome, bool)>,
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Report {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A line while the run goes on.
+    pub(crate) fn restart(run: &Run, done: &Restart) {
+        if done.number == 1 {
+            println!("\n{} with {}", bold(run.proxy.name()), bold(&run.server));
+        }
+        let exit = match &done.exit.code {
+            Ok(code) => format!("exit {code}"),
+            Err(what) => what.clone(),
+        };
+        println!(
+            "  {:>3}/{}  {}  {exit} in {:>4.1} s {:>7} answered {:>5} streams {} failed",
+            done.number,
+            run.restarts,
+            done.server,
+            done.exit.after.as_secs_f64(),
+            done.counts.answered,
+            done.counts.streams,
+            zero_is_good(done.counts.failed, 5),
+        );
+    }
+
+    pub(crate) fn skipped(&mut self, what: &str, why: &str) {
+        println!("\n{}: {} {what}: {why}", bold("rolling"), yellow("skipped"));
+        self.skipped += 1;
+    }
+
+    /// A run that may have no problem.
+    pub(crate) fn must_pass(&mut self, outcome: Outcome) {
+        let good = outcome.problems.is_empty();
+        if !good {
+            for problem in &outcome.problems {
+                println!("  {}  {problem}", red("FAILED"));
+            }
+            tell_losses(&outcome);
+        }
+        self.count(outcome, good);
+    }
+
+    /// A run that loses requests by its nature: if this test saw none, it could not see any.
+    pub(crate) fn must_fail(&mut self, outcome: Outcome) {
+        let good = outcome.total.failed > 0 && outcome.problems.iter().all(|p| !p.is_broken());
+        if good {
+            let failed = outcome.total.failed;
+            println!("  {}  it lost {failed}, as it must", green("right"));
+        } else {
+            println!(
+                "  {}  it must lose requests, or this test sees none",
+                red("FAILED")
+            );
+            for problem in &outcome.problems {
+                println!("          {problem}");
+            }
+        }
+        self.count(outcome, good);
+    }
+
+    fn count(&mut self, outcome: Outcome, good: bool) {
+        self.outcomes.push((outcome, good));
+        *(if good {
+            &mut self.passed
+        } else {
+            &mut self.failed
+        }) += 1;
+    }
+
+    /// The table, and the exit code of the whole.
+    pub(crate) fn close(self) -> ExitCode {
+        if !self.outcomes.is_empty() {
+            println!(
+                "\n  {:<12}{:<18}{:>8}{:>10}{:>9}{:>8}{:>9}{:>14}{:>9}",
+                "proxy",
+                "server",
+                "restarts",
+                "answered",
+                "streams",
+                "failed",
+                "missing",
+                "longest stop",
+                "seconds"
+            );
+        }
+        for (outcome, _) in &self.outcomes {
+            let longest = outcome.restarts.iter().map(|done| done.exit.after).max();
+            println!(
+                "  {:<12}{:<18}{:>8}{:>10}{:>9}{}{}{:>12.1} s{:>9.0}",
+                outcome.proxy.name(),
+                outcome.server,
+                outcome.restarts.len(),
+                outcome.total.answered,
+                outcome.total.streams,
+                zero_is_good(outcome.total.failed, 8),
+                zero_is_good(outcome.total.missing, 9),
+                longest.unwrap_or_default().as_secs_f64(),
+                outcome.took.as_secs_f64(),
+            );
+        }
+        let Self {
+            passed,
+            failed,
+            skipped,
+            ..
+        } = self;
+        println!("\nrolling: {passed} passed, {failed} failed, {skipped} skipped");
+        if failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What was lost when, the like together.
+fn tell_losses(outcome: &Outcome) {
+    let mut like = BTreeMap::new();
+    for failure in &outcome.failures {
+        let at = failure.moment;
+        let key = (
+            at.restart,
+            at.server,
+            at.step.to_string(),
+            failure.kind.to_string(),
+        );
+        let (count, first, last) =
+            like.entry((key, &failure.what))
+                .or_insert((0, failure.after, failure.after));
+        *count += 1;
+        *first = failure.after.min(*first);
+        *last = failure.after.max(*last);
+    }
+    for (((restart, server, step, kind), what), (count, first, last)) in like.iter().take(TOLD) {
+        println!(
+            "  {count:>6} x {kind}: {what}; restart {restart}, {server} {step}, {:.3} to {:.3} s into it",
+            first.as_secs_f64(),
+            last.as_secs_f64()
+        );
+    }
+    if like.len() > TOLD {
+        println!("         and {} other kinds", like.len() - TOLD);
+    }
+    if let Some(logs) = &outcome.logs {
+        println!("         logs in {}", logs.display());
+    }
+}
+
+fn zero_is_good(count: u64, width: usize) -> String {
+    let text = format!("{count:>width$}");
+    if count == 0 {
+        green(&text)
+    } else {
+        red(&text)
+    }
+}
+
+fn bold(text: &str) -> String {
+    coloured("1", text)
+}
+
+fn red(text: &str) -> String {
+    coloured("31", text)
+}
+
+fn green(text: &str) -> String {
+    coloured("32", text)
+}
+
+fn yellow(text: &str) -> String {
+    coloured("33", text)
+}
+
+fn coloured(code: &str, text: &str) -> String {
+    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
+}
