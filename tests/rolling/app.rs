@@ -47,11 +47,19 @@ impl Behaviour {
         })
     }
 
+    /// How many seconds a stop takes about, with streams of 1.5 s.
+    pub(crate) fn stop_takes(self) -> u64 {
+        match self {
+            Self::Sequence => 8,
+            Self::Plain | Self::RejectAtSignal => 2,
+        }
+    }
+
     /// The longest stop that is right: for the sequence lame duck, both settles, the longest request and 1 s.
     pub(crate) fn stops_within(self) -> Duration {
         match self {
             Self::Sequence => Duration::from_millis(5000 + 2 * 500 + 1500 + 1000),
-            Self::Plain | Self::RejectAtSignal => Duration::from_secs(10),
+            Self::Plain | Self::RejectAtSignal => Duration::from_secs(5),
         }
     }
 

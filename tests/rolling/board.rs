@@ -77,6 +77,13 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.answered += more.answered;
+        self.streams += more.streams;
+        self.failed += more.failed;
+        self.missing += more.missing;
+    }
+
     /// What came after `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {

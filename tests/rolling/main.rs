@@ -6,8 +6,10 @@
 mod app;
 mod board;
 mod exchange;
+mod h2;
 mod load;
 mod options;
+mod outcome;
 mod process;
 mod proxy;
 mod report;
@@ -18,6 +20,8 @@ use std::process::ExitCode;
 
 use app::Behaviour;
 use options::{Asked, Options};
+use outcome::{Outcome, Restart};
+use proxy::Kind;
 use report::Report;
 use roll::Run;
 use server::Recipe;
@@ -52,44 +56,82 @@ async fn main() -> ExitCode {
 }
 
 async fn all(options: &Options, report: &mut Report) {
-    let behaviour = options.server.unwrap_or(Behaviour::Sequence);
-    for &proxy in &options.proxies {
-        let Some(run) = prepared(options, proxy, behaviour, options.restarts, report) else {
-            continue;
-        };
-        let outcome = run.roll(|run, restart| Report::restart(run, restart)).await;
-        report.must_pass(outcome);
-    }
-    if options.server.is_some() {
+    let restarts = options.restarts;
+    if let Some(behaviour) = options.server {
+        for &proxy in &options.proxies {
+            behind(
+                options,
+                proxy,
+                behaviour,
+                restarts,
+                Report::must_pass,
+                report,
+            )
+            .await;
+        }
         return;
     }
+    let whole = options.proxies == Kind::DEFAULT;
     for &proxy in &options.proxies {
-        let Some(run) = prepared(options, proxy, Behaviour::RejectAtSignal, 1, report) else {
-            continue;
-        };
-        let outcome = run.roll(|run, restart| Report::restart(run, restart)).await;
-        report.must_fail(outcome);
+        behind(
+            options,
+            proxy,
+            Behaviour::Sequence,
+            restarts,
+            Report::must_pass,
+            report,
+        )
+        .await;
+    }
+    if whole {
+        let fewer = (restarts + 1) / 2;
+        behind(
+            options,
+            Kind::HaproxyH2,
+            Behaviour::Sequence,
+            fewer,
+            Report::must_pass,
+            report,
+        )
+        .await;
+        let stops = (restarts / 4).clamp(1, 5);
+        h2load_alone(Behaviour::Sequence, stops, Report::must_pass, report).await;
+    }
+    for &proxy in &options.proxies {
+        behind(
+            options,
+            proxy,
+            Behaviour::RejectAtSignal,
+            1,
+            Report::must_fail,
+            report,
+        )
+        .await;
+    }
+    if whole {
+        h2load_alone(Behaviour::RejectAtSignal, 1, Report::must_fail, report).await;
     }
 }
 
-/// The run, unless something that it needs is missing.
-fn prepared(
+type Verdict = fn(&mut Report, Outcome);
+
+async fn behind(
     options: &Options,
-    proxy: proxy::Kind,
+    proxy: Kind,
     behaviour: Behaviour,
     restarts: usize,
+    verdict: Verdict,
     report: &mut Report,
-) -> Option<Run> {
-    let what = format!("{} with {}", proxy.name(), behaviour.name());
-    if process::find_program(proxy.program()).is_none() {
-        report.skipped(&what, &format!("{} is not installed", proxy.program()));
-        return None;
+) {
+    let needs: &[&str] = match proxy {
+        Kind::HaproxyH2 => &["haproxy", "h2load"],
+        Kind::Haproxy => &["haproxy"],
+        Kind::Nginx => &["nginx"],
+    };
+    if !report.begin(proxy.name(), behaviour, needs) {
+        return;
     }
-    if !behaviour.is_built() {
-        report.skipped(&what, "built without the feature `server`");
-        return None;
-    }
-    Some(Run {
+    let run = Run {
         proxy,
         recipe: this_program_as(behaviour),
         server: behaviour.name().to_owned(),
@@ -98,8 +140,22 @@ fn prepared(
         restarts,
         clients: options.clients,
         pause: options.pause,
+        h2load: (proxy == Kind::HaproxyH2).then_some(behaviour.stop_takes() * restarts as u64),
         stops_within: behaviour.stops_within(),
-    })
+    };
+    let outcome = run.roll(|done| Report::restart(done, restarts)).await;
+    verdict(report, outcome);
+}
+
+async fn h2load_alone(behaviour: Behaviour, stops: usize, verdict: Verdict, report: &mut Report) {
+    if !report.begin("h2load alone", behaviour, &["h2load"]) {
+        return;
+    }
+    let recipe = this_program_as(behaviour);
+    let within = behaviour.stops_within();
+    let tell = |done: &Restart| Report::restart(done, stops);
+    let outcome = h2::direct(&recipe, behaviour.name(), stops, within, tell).await;
+    verdict(report, outcome);
 }
 
 fn this_program_as(behaviour: Behaviour) -> Recipe {

@@ -83,7 +83,7 @@ impl Options {
             .map(Kind::from_name)
             .collect();
         let proxies = match proxies? {
-            none if none.is_empty() => vec![Kind::Haproxy, Kind::Nginx],
+            none if none.is_empty() => Kind::DEFAULT.to_vec(),
             some => some,
         };
         let server = all("--server", "ROLLING_UNDER_TEST").pop();

@@ -30,7 +30,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Haproxy, Self::HaproxyH2, Self::Nginx];
+    pub(crate) const DEFAULT: [Self; 2] = [Self::Haproxy, Self::Nginx];
+    const ALL: [Self; 3] = [Self::Haproxy, Self::HaproxyH2, Self::Nginx];
 
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use crate::roll::{Outcome, Restart, Run};
+use crate::app::Behaviour;
+use crate::outcome::{Outcome, Restart};
+use crate::process::find_program;
 
 /// How many kinds of loss are told of one run; the rest are counted.
 const TOLD: usize = 12;
 
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    outcomes: Vec<(Outcome, bool)>,
+    outcomes: Vec<Outcome>,
     passed: usize,
     failed: usize,
     skipped: usize,
@@ -22,30 +24,35 @@ impl Report {
         Self::default()
     }
 
+    /// Says what begins; `false` if something that it needs is missing, and says that.
+    pub(crate) fn begin(&mut self, front: &str, server: Behaviour, needs: &[&str]) -> bool {
+        println!("\n{} with {}", bold(front), bold(server.name()));
+        let missing = needs.iter().find(|program| find_program(program).is_none());
+        let why = match missing {
+            Some(program) => format!("{program} is not installed"),
+            None if server.is_built() => return true,
+            None => "built without the feature `server`".to_owned(),
+        };
+        println!("  {}  {why}", yellow("skipped"));
+        self.skipped += 1;
+        false
+    }
+
     /// A line while the run goes on.
-    pub(crate) fn restart(run: &Run, done: &Restart) {
-        if done.number == 1 {
-            println!("\n{} with {}", bold(run.proxy.name()), bold(&run.server));
-        }
+    pub(crate) fn restart(done: &Restart, of: usize) {
         let exit = match &done.exit.code {
             Ok(code) => format!("exit {code}"),
             Err(what) => what.clone(),
         };
         println!(
-            "  {:>3}/{}  {}  {exit} in {:>4.1} s {:>7} answered {:>5} streams {} failed",
+            "  {:>3}/{of}  {}  {exit} in {:>4.1} s {:>7} answered {:>5} streams {} failed",
             done.number,
-            run.restarts,
             done.server,
             done.exit.after.as_secs_f64(),
             done.counts.answered,
             done.counts.streams,
             zero_is_good(done.counts.failed, 5),
         );
-    }
-
-    pub(crate) fn skipped(&mut self, what: &str, why: &str) {
-        println!("\n{}: {} {what}: {why}", bold("rolling"), yellow("skipped"));
-        self.skipped += 1;
     }
 
     /// A run that may have no problem.
@@ -62,7 +69,7 @@ impl Report {
 
     /// A run that loses requests by its nature: if this test saw none, it could not see any.
     pub(crate) fn must_fail(&mut self, outcome: Outcome) {
-        let good = outcome.total.failed > 0 && outcome.problems.iter().all(|p| !p.is_broken());
+        let good = outcome.only_lost_requests();
         if good {
             let failed = outcome.total.failed;
             println!("  {}  it lost {failed}, as it must", green("right"));
@@ -79,7 +86,7 @@ impl Report {
     }
 
     fn count(&mut self, outcome: Outcome, good: bool) {
-        self.outcomes.push((outcome, good));
+        self.outcomes.push(outcome);
         *(if good {
             &mut self.passed
         } else {
@@ -91,7 +98,7 @@ impl Report {
     pub(crate) fn close(self) -> ExitCode {
         if !self.outcomes.is_empty() {
             println!(
-                "\n  {:<12}{:<18}{:>8}{:>10}{:>9}{:>8}{:>9}{:>14}{:>9}",
+                "\n  {:<14}{:<18}{:>8}{:>10}{:>9}{:>8}{:>9}{:>14}{:>9}",
                 "proxy",
                 "server",
                 "restarts",
@@ -103,11 +110,11 @@ impl Report {
                 "seconds"
             );
         }
-        for (outcome, _) in &self.outcomes {
+        for outcome in &self.outcomes {
             let longest = outcome.restarts.iter().map(|done| done.exit.after).max();
             println!(
-                "  {:<12}{:<18}{:>8}{:>10}{:>9}{}{}{:>12.1} s{:>9.0}",
-                outcome.proxy.name(),
+                "  {:<14}{:<18}{:>8}{:>10}{:>9}{}{}{:>12.1} s{:>9.0}",
+                outcome.front,
                 outcome.server,
                 outcome.restarts.len(),
                 outcome.total.answered,

@@ -1,25 +1,22 @@
 //! One run: two servers behind a proxy, restarted one after the other under load.
 
-use std::fmt;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::board::{Board, Counts, Failure, Step};
+use crate::board::{Board, Step};
+use crate::h2::{self, Figures};
 use crate::load::{Load, Paths};
+use crate::outcome::{judge, Outcome, Problem, Restart};
 use crate::process::{free_addr, Folder};
 use crate::proxy::{Kind, Proxy};
-use crate::server::{Exit, Recipe, Server};
+use crate::server::{Recipe, Server};
 
 /// A server that is still there so long after SIGTERM is killed.
 const KILLED_AFTER: Duration = Duration::from_secs(30);
 /// The least of answers by which a server counts as part of the run.
 const JOINED: u64 = 50;
 const JOINS_WITHIN: Duration = Duration::from_secs(15);
-/// The least of load. A run in which hardly anything happens shows nothing.
-const ANSWERS_PER_SECOND: f64 = 100.0;
-const STREAMS_PER_RESTART: u64 = 2;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -33,86 +30,15 @@ pub(crate) struct Run {
     pub(crate) clients: usize,
     /// Between two requests of one client.
     pub(crate) pause: Duration,
+    /// So many seconds of HTTP/2 beside the other clients, if the proxy speaks it.
+    pub(crate) h2load: Option<u64>,
     /// The longest that a stop may take.
     pub(crate) stops_within: Duration,
 }
 
-/// One restart as its clients saw it.
-#[derive(Clone, Debug)]
-pub(crate) struct Restart {
-    pub(crate) number: usize,
-    pub(crate) server: &'static str,
-    pub(crate) exit: Exit,
-    /// From the signal until the proxy sends the new process requests.
-    pub(crate) took: Duration,
-    pub(crate) counts: Counts,
-}
-
-/// A whole run.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) proxy: Kind,
-    pub(crate) server: String,
-    pub(crate) took: Duration,
-    pub(crate) restarts: Vec<Restart>,
-    pub(crate) total: Counts,
-    pub(crate) failures: Vec<Failure>,
-    pub(crate) problems: Vec<Problem>,
-    /// Where the logs are, if there are problems.
-    pub(crate) logs: Option<PathBuf>,
-}
-
-/// Why a run is not what it should be.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Problem {
-    Failed(u64),
-    Exit {
-        restart: usize,
-        what: String,
-    },
-    Slow {
-        restart: usize,
-        stop: Duration,
-        limit: Duration,
-    },
-    Idle {
-        restart: usize,
-        what: String,
-    },
-    /// The run could not go on.
-    Broken(String),
-}
-
-impl Problem {
-    pub(crate) fn is_broken(&self) -> bool {
-        matches!(self, Self::Broken(_))
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failed(count) => write!(f, "{count} failed requests"),
-            Self::Exit { restart, what } => write!(f, "restart {restart}: {what}"),
-            Self::Slow {
-                restart,
-                stop,
-                limit,
-            } => write!(
-                f,
-                "restart {restart}: the stop took {:.1} s, more than {:.1} s",
-                stop.as_secs_f64(),
-                limit.as_secs_f64()
-            ),
-            Self::Idle { restart, what } => write!(f, "restart {restart}: {what}"),
-            Self::Broken(what) => f.write_str(what),
-        }
-    }
-}
-
 impl Run {
     /// Does it, and tells each restart to `tell`.
-    pub(crate) async fn roll(&self, mut tell: impl FnMut(&Self, &Restart)) -> Outcome {
+    pub(crate) async fn roll(&self, mut tell: impl FnMut(&Restart)) -> Outcome {
         let begin = Instant::now();
         let board = Board::new();
         let mut restarts = Vec::new();
@@ -120,15 +46,32 @@ impl Run {
         let done = match &folder {
             Ok(folder) => {
                 let each = |restart: Restart| {
-                    tell(self, &restart);
+                    tell(&restart);
                     restarts.push(restart);
                 };
                 self.restart_all(folder, &board, each).await
             }
             Err(error) => Err(format!("no temporary folder: {error}")),
         };
-        let mut problems = self.problems(&restarts, board.counts());
-        problems.extend(done.err().map(Problem::Broken));
+        let mut problems = Vec::new();
+        let mut total = board.counts();
+        if total.failed > 0 {
+            problems.push(Problem::Failed(total.failed));
+        }
+        let has_streams = self.paths.events.is_some();
+        for restart in &restarts {
+            problems.extend(judge(restart, self.stops_within, has_streams));
+        }
+        match done {
+            Ok(None) => {}
+            Ok(Some(figures)) => {
+                total.add(figures.into());
+                if figures.failed() > 0 {
+                    problems.push(Problem::FailedH2(figures));
+                }
+            }
+            Err(what) => problems.push(Problem::Broken(what)),
+        }
         let logs = folder.ok().and_then(|folder| {
             if problems.is_empty() {
                 folder.remove();
@@ -137,11 +80,11 @@ impl Run {
             Some(folder.path().to_owned())
         });
         Outcome {
-            proxy: self.proxy,
+            front: self.proxy.name(),
             server: self.server.clone(),
             took: begin.elapsed(),
             restarts,
-            total: board.counts(),
+            total,
             failures: board.failures(),
             problems,
             logs,
@@ -153,7 +96,7 @@ impl Run {
         folder: &Folder,
         board: &Board,
         mut each: impl FnMut(Restart),
-    ) -> Result<(), String> {
+    ) -> Result<Option<Figures>, String> {
         let start = |name: &'static str| {
             let log = folder.path().join(format!("{name}.log"));
             Server::start(name, free_addr(), self.recipe.clone(), log)
@@ -168,6 +111,7 @@ impl Run {
         for server in &servers {
             joined(server, board, 0).await?;
         }
+        let h2load = self.h2load.map(|seconds| h2::load(proxy.addr, seconds));
         for number in 1..=self.restarts {
             let server = &mut servers[(number - 1) % 2];
             let before = board.counts();
@@ -192,48 +136,10 @@ impl Run {
             });
         }
         load.stop().await;
-        Ok(())
-    }
-
-    fn problems(&self, restarts: &[Restart], total: Counts) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if total.failed > 0 {
-            problems.push(Problem::Failed(total.failed));
+        match h2load {
+            Some(h2load) => h2load.await.map_err(|error| error.to_string())?.map(Some),
+            None => Ok(None),
         }
-        for done in restarts {
-            let restart = done.number;
-            match &done.exit.code {
-                Ok(0) => {}
-                Ok(code) => problems.push(Problem::Exit {
-                    restart,
-                    what: format!("exit code {code}"),
-                }),
-                Err(what) => problems.push(Problem::Exit {
-                    restart,
-                    what: what.clone(),
-                }),
-            }
-            if done.exit.after > self.stops_within {
-                problems.push(Problem::Slow {
-                    restart,
-                    stop: done.exit.after,
-                    limit: self.stops_within,
-                });
-            }
-            let Counts {
-                answered, streams, ..
-            } = done.counts;
-            let least = (done.took.as_secs_f64() * ANSWERS_PER_SECOND) as u64;
-            if answered < least {
-                let what = format!("{answered} answers, less than {least}: too little load");
-                problems.push(Problem::Idle { restart, what });
-            }
-            if self.paths.events.is_some() && streams < STREAMS_PER_RESTART {
-                let what = format!("{streams} streams, less than {STREAMS_PER_RESTART}");
-                problems.push(Problem::Idle { restart, what });
-            }
-        }
-        problems
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
@@ -101,7 +101,7 @@ async fn launch(
     name: &str,
     addr: SocketAddr,
     recipe: &Recipe,
-    log: &PathBuf,
+    log: &Path,
 ) -> Result<Child, String> {
     let said = |what: String| format!("server {name}: {what}; see {}", log.display());
     let mut child =
