@@ -15,8 +15,9 @@ use crate::outcome::{judge, Outcome, Problem, Restart};
 use crate::process::{find_program, free_addr, Folder};
 use crate::server::{Recipe, Server};
 
-/// Eight connections with up to ten streams each, 1 000 requests a second in all.
+/// Eight connections with up to ten streams each, so many requests a second in all.
 const LOAD: [&str; 6] = ["-c", "8", "-m", "10", "--rps", "125"];
+const PER_SECOND: u64 = 8 * 125;
 /// What is certainly under way by then.
 const BEFORE_THE_SIGNAL: Duration = Duration::from_secs(1);
 
@@ -59,12 +60,26 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Starts h2load for so many seconds, prior knowledge.
-pub(crate) fn load(addr: SocketAddr, seconds: u64) -> JoinHandle<Result<Figures, String>> {
+/// When h2load is through. It counts exactly only what it was told to send: at the end of a time, requests that are
+/// under way look like lost ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Through {
+    /// After as many requests as take so many seconds. For a proxy, which goes on to answer.
+    Sent(u64),
+    /// After so many seconds. For a server that is gone by then, so that nothing is under way.
+    Over(u64),
+}
+
+/// Starts h2load with prior knowledge of HTTP/2.
+pub(crate) fn load(addr: SocketAddr, through: Through) -> JoinHandle<Result<Figures, String>> {
+    let (flag, value) = match through {
+        Through::Sent(seconds) => ("-n", seconds * PER_SECOND),
+        Through::Over(seconds) => ("-D", seconds),
+    };
     tokio::spawn(async move {
         let program = find_program("h2load").ok_or("h2load is not installed")?;
         let output = Command::new(program)
-            .args(["-D", &seconds.to_string()])
+            .args([flag, &value.to_string()])
             .args(LOAD)
             .arg(format!("http://{addr}/"))
             .stdin(Stdio::null())
@@ -136,7 +151,7 @@ async fn stop_under_load(
     let log = folder.join("server.log");
     let mut server = Server::start("a", free_addr(), recipe.clone(), log).await?;
     let begin = Instant::now();
-    let load = load(server.addr, stops_within.as_secs() + 2);
+    let load = load(server.addr, Through::Over(stops_within.as_secs() + 2));
     sleep(BEFORE_THE_SIGNAL).await;
     let exit = server.stop(2 * stops_within).await;
     let took = begin.elapsed();

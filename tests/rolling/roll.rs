@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use crate::board::{Board, Step};
-use crate::h2::{self, Figures};
+use crate::h2::{self, Figures, Through};
 use crate::load::{Load, Paths};
 use crate::outcome::{judge, Outcome, Problem, Restart};
 use crate::process::{free_addr, Folder};
@@ -111,7 +111,9 @@ impl Run {
         for server in &servers {
             joined(server, board, 0).await?;
         }
-        let h2load = self.h2load.map(|seconds| h2::load(proxy.addr, seconds));
+        let h2load = self
+            .h2load
+            .map(|seconds| h2::load(proxy.addr, Through::Sent(seconds)));
         for number in 1..=self.restarts {
             let server = &mut servers[(number - 1) % 2];
             let before = board.counts();
