@@ -133,7 +133,7 @@ fn code(succeeded: bool) -> ExitCode {
     }
 }
 
-async fn sigterm() {
+pub(crate) async fn sigterm() {
     let mut signals = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
     signals.recv().await;
 }

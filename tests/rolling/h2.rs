@@ -128,10 +128,8 @@ pub(crate) async fn direct(
             outcome.total.add(restart.counts);
             outcome.restarts.push(restart);
         }
-        if outcome.problems.is_empty() {
-            folder.remove();
-        } else {
-            outcome.logs = Some(folder.path().to_owned());
+        if !outcome.problems.is_empty() {
+            outcome.logs = Some(folder.keep());
         }
         Ok(())
     };

@@ -49,8 +49,9 @@ async fn main() -> ExitCode {
     let mut report = Report::new();
     tokio::select! {
         () = all(&options, &mut report) => {}
-        // What was started dies with the future that is dropped here.
+        // Servers and proxies die with the future that is dropped here.
         _ = tokio::signal::ctrl_c() => return ExitCode::FAILURE,
+        () = app::sigterm() => return ExitCode::FAILURE,
     }
     report.close()
 }

@@ -72,9 +72,10 @@ impl Options {
         let number = |flag: &str, variable: &str, otherwise: u32| -> Result<u32, String> {
             match all(flag, variable).pop() {
                 None => Ok(otherwise),
-                Some(text) => text
-                    .parse()
-                    .map_err(|_| format!("{flag} ({variable}) is no number: `{text}`")),
+                Some(text) => match text.parse() {
+                    Ok(number) if number > 0 => Ok(number),
+                    _ => Err(format!("{flag} ({variable}) is no number from 1: `{text}`")),
+                },
             }
         };
         let proxies: Result<Vec<_>, _> = all("--proxy", "ROLLING_PROXY")

@@ -10,18 +10,14 @@ use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-/// A folder for configurations, sockets and logs. It stays where a run failed and is removed otherwise.
+/// A folder for configurations, sockets and logs, removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn new(name: &str) -> io::Result<Self> {
-        let unique = format!(
-            "rolling-{name}-{}-{:08x}",
-            std::process::id(),
-            fastrand::u32(..)
-        );
-        let path = std::env::temp_dir().join(unique);
+        let (pid, unique) = (std::process::id(), fastrand::u32(..));
+        let path = std::env::temp_dir().join(format!("rolling-{name}-{pid}-{unique:08x}"));
         std::fs::create_dir_all(&path)?;
         Ok(Self(path))
     }
@@ -30,8 +26,17 @@ impl Folder {
         &self.0
     }
 
-    pub(crate) fn remove(self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+    /// Leaves it for whoever wants to know what went wrong.
+    pub(crate) fn keep(mut self) -> PathBuf {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
     }
 }
 

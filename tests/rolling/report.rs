@@ -140,7 +140,7 @@ impl Report {
     }
 }
 
-/// What was lost when, the like together.
+/// What was lost when, the like together, the most first.
 fn tell_losses(outcome: &Outcome) {
     let mut like = BTreeMap::new();
     for failure in &outcome.failures {
@@ -158,6 +158,8 @@ fn tell_losses(outcome: &Outcome) {
         *first = failure.after.min(*first);
         *last = failure.after.max(*last);
     }
+    let mut like: Vec<_> = like.into_iter().collect();
+    like.sort_by_key(|(_, (count, ..))| std::cmp::Reverse(*count));
     for (((restart, server, step, kind), what), (count, first, last)) in like.iter().take(TOLD) {
         println!(
             "  {count:>6} x {kind}: {what}; restart {restart}, {server} {step}, {:.3} to {:.3} s into it",

@@ -72,13 +72,10 @@ impl Run {
             }
             Err(what) => problems.push(Problem::Broken(what)),
         }
-        let logs = folder.ok().and_then(|folder| {
-            if problems.is_empty() {
-                folder.remove();
-                return None;
-            }
-            Some(folder.path().to_owned())
-        });
+        let logs = folder
+            .ok()
+            .filter(|_| !problems.is_empty())
+            .map(Folder::keep);
         Outcome {
             front: self.proxy.name(),
             server: self.server.clone(),
