@@ -97,6 +97,8 @@ async fn reject_at_signal(listener: TcpListener) -> ExitCode {
             sigterm().await;
             handle.begin_shutdown();
             let _ = handle.wait_for_drain(Duration::from_secs(10)).await;
+            // As if a request had still been at work, which with h2load alone is left to chance.
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
     let app = with_readiness(routes().layer(layer), handle);
