@@ -10,6 +10,7 @@ mod h2;
 mod load;
 mod options;
 mod outcome;
+mod page;
 mod process;
 mod proxy;
 mod report;
@@ -72,6 +73,10 @@ async fn all(options: &Options, report: &mut Report) {
         }
         return;
     }
+    report.page(page::wrong_quotes(&[
+        ("haproxy", proxy::HAPROXY),
+        ("nginx", proxy::NGINX),
+    ]));
     let whole = options.proxies == Kind::DEFAULT;
     for &proxy in &options.proxies {
         behind(

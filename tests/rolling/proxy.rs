@@ -12,8 +12,8 @@ use tokio::time::sleep;
 use crate::process::{accepts, find_program, free_addr, spawn};
 
 /// What an operator reads; the test puts its own addresses in place of these.
-const HAPROXY: &str = include_str!("haproxy.cfg");
-const NGINX: &str = include_str!("nginx.conf");
+pub(crate) const HAPROXY: &str = include_str!("haproxy.cfg");
+pub(crate) const NGINX: &str = include_str!("nginx.conf");
 const LISTENS: &str = "127.0.0.1:8080";
 const SERVERS: [&str; 2] = ["127.0.0.1:3001", "127.0.0.1:3002"];
 const STATS: &str = "/run/haproxy.sock";

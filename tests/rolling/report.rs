@@ -85,6 +85,21 @@ impl Report {
         self.count(outcome, good);
     }
 
+    /// What the page for operators quotes wrongly; `None` if there is no page.
+    pub(crate) fn page(&mut self, wrong: Option<Vec<String>>) {
+        let Some(wrong) = wrong else {
+            return;
+        };
+        for what in &wrong {
+            println!("  {}  {what}", red("FAILED"));
+        }
+        *(if wrong.is_empty() {
+            &mut self.passed
+        } else {
+            &mut self.failed
+        }) += 1;
+    }
+
     fn count(&mut self, outcome: Outcome, good: bool) {
         self.outcomes.push(outcome);
         *(if good {
