@@ -134,7 +134,7 @@ async fn behind(
         Kind::Haproxy => &["haproxy"],
         Kind::Nginx => &["nginx"],
     };
-    if !report.begin(proxy.name(), behaviour, needs) {
+    if !begins(proxy.name(), behaviour, needs, report) {
         return;
     }
     let run = Run {
@@ -154,7 +154,7 @@ async fn behind(
 }
 
 async fn h2load_alone(behaviour: Behaviour, stops: usize, verdict: Verdict, report: &mut Report) {
-    if !report.begin("h2load alone", behaviour, &["h2load"]) {
+    if !begins("h2load alone", behaviour, &["h2load"], report) {
         return;
     }
     let recipe = this_program_as(behaviour);
@@ -162,6 +162,16 @@ async fn h2load_alone(behaviour: Behaviour, stops: usize, verdict: Verdict, repo
     let tell = |done: &Restart| Report::restart(done, stops);
     let outcome = h2::direct(&recipe, behaviour.name(), stops, within, tell).await;
     verdict(report, outcome);
+}
+
+fn begins(front: &str, behaviour: Behaviour, needs: &[&str], report: &mut Report) -> bool {
+    if !report.begin(front, behaviour.name(), needs) {
+        return false;
+    }
+    if !behaviour.is_built() {
+        report.skipped("built without the feature `server`");
+    }
+    behaviour.is_built()
 }
 
 fn this_program_as(behaviour: Behaviour) -> Recipe {

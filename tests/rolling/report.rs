@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use crate::app::Behaviour;
 use crate::outcome::{Outcome, Restart};
 use crate::process::find_program;
 
@@ -24,18 +23,19 @@ impl Report {
         Self::default()
     }
 
-    /// Says what begins; `false` if something that it needs is missing, and says that.
-    pub(crate) fn begin(&mut self, front: &str, server: Behaviour, needs: &[&str]) -> bool {
-        println!("\n{} with {}", bold(front), bold(server.name()));
+    /// Says what begins; `false` if a program that it needs is missing, and says that.
+    pub(crate) fn begin(&mut self, front: &str, server: &str, needs: &[&str]) -> bool {
+        println!("\n{} with {}", bold(front), bold(server));
         let missing = needs.iter().find(|program| find_program(program).is_none());
-        let why = match missing {
-            Some(program) => format!("{program} is not installed"),
-            None if server.is_built() => return true,
-            None => "built without the feature `server`".to_owned(),
-        };
+        if let Some(program) = missing {
+            self.skipped(&format!("{program} is not installed"));
+        }
+        missing.is_none()
+    }
+
+    pub(crate) fn skipped(&mut self, why: &str) {
         println!("  {}  {why}", yellow("skipped"));
         self.skipped += 1;
-        false
     }
 
     /// A line while the run goes on.
