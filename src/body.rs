@@ -2,11 +2,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::tracker::{Admitted, Called, Name};
+use crate::tracker::{Admitted, Called, Name, Wakes};
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
 pin_project! {
@@ -31,13 +31,16 @@ pin_project! {
     }
 }
 
+/// What is kept of a request while its body is sent.
 #[derive(Debug)]
-struct Counted {
+pub(crate) struct Counted {
     admitted: Admitted,
     name: Option<Box<Name>>,
     is_grpc: bool,
     was_polled: bool,
     ended: bool,
+    #[cfg(feature = "stream")]
+    ending: Option<Box<crate::stream::Ending>>,
 }
 
 impl<B> ResponseBody<B> {
@@ -55,34 +58,19 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    pub(crate) fn counted(
-        body: B,
-        admitted: Admitted,
-        name: Option<Box<Name>>,
-        is_grpc: bool,
-    ) -> Self {
+    pub(crate) fn counted(body: B, counted: Counted) -> Self {
         Self {
             content: Content::Inner { body },
-            counted: Some(Counted {
-                admitted,
-                name,
-                is_grpc,
-                was_polled: false,
-                ended: false,
-            }),
+            counted: Some(counted),
         }
     }
 
     /// Holds the request for an answer that is not the handler's.
     pub(crate) fn holding(mut self, admitted: Admitted) -> Self {
-        self.counted = Some(Counted {
-            admitted,
-            name: None,
-            is_grpc: false,
-            was_polled: false,
-            // It is this crate's own, and short: a cut does not cut its own answer.
-            ended: true,
-        });
+        let mut counted = Counted::new(admitted, None, false);
+        // It is this crate's own, and short: a cut does not cut its own answer.
+        counted.ended = true;
+        self.counted = Some(counted);
         self
     }
 }
@@ -97,17 +85,85 @@ impl<B> Default for ResponseBody<B> {
     }
 }
 
+/// How a body ends before its own end.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// By a cut, so that it cannot be taken for complete.
+    Cut,
+    /// By a policy, after these last bytes.
+    #[cfg(feature = "stream")]
+    Clean(Option<Bytes>),
+}
+
+impl End {
+    /// The last frame, if there is one.
+    fn frame<D: From<Bytes>>(self, is_grpc: bool) -> Option<Result<Frame<D>, BoxError>> {
+        let trailers = |status: grpc::Status| Some(Ok(Frame::trailers(status.headers())));
+        match self {
+            Self::Cut if is_grpc => trailers(grpc::Status::Cancelled),
+            Self::Cut => Some(Err(CutError::new().into())),
+            #[cfg(feature = "stream")]
+            Self::Clean(_) if is_grpc => trailers(grpc::Status::Unavailable),
+            #[cfg(feature = "stream")]
+            Self::Clean(bytes) => bytes.map(|bytes| Ok(Frame::data(bytes.into()))),
+        }
+    }
+}
+
 impl Counted {
-    fn is_cut(&self) -> bool {
-        !self.ended && self.admitted.is_cut()
+    pub(crate) fn new(admitted: Admitted, name: Option<Box<Name>>, is_grpc: bool) -> Self {
+        Self {
+            admitted,
+            name,
+            is_grpc,
+            was_polled: false,
+            ended: false,
+            #[cfg(feature = "stream")]
+            ending: None,
+        }
     }
 
-    /// Registers the request once it is known to wait; whether it was cut in the meantime.
-    fn park(&mut self, cx: &Context<'_>) -> bool {
+    #[cfg(feature = "stream")]
+    pub(crate) fn with_ending(mut self, ending: Option<Box<crate::stream::Ending>>) -> Self {
+        self.ending = ending;
+        self
+    }
+
+    /// Registers the request once it is known to wait.
+    fn park(&mut self, cx: &Context<'_>) {
         let name = &mut self.name;
-        self.admitted.park(cx, StragglerPhase::Body, || {
+        let wakes = match () {
+            #[cfg(feature = "stream")]
+            () if self.ending.is_some() => Wakes::CUT.and(Wakes::BEGIN),
+            () => Wakes::CUT,
+        };
+        self.admitted.park(cx, wakes, StragglerPhase::Body, || {
             name.take().map_or(Called::Nothing, Called::Request)
-        })
+        });
+    }
+
+    fn pass<D: Buf + From<Bytes>>(&mut self, frame: Frame<D>) -> Frame<D> {
+        #[cfg(feature = "stream")]
+        if let Some(ending) = &mut self.ending {
+            return frame.map_data(|data| ending.pass(data));
+        }
+        frame
+    }
+
+    /// Whether the body is to end before its own end, and how.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Option<End> {
+        if self.ended {
+            return None;
+        }
+        if self.admitted.is_cut() {
+            return Some(End::Cut);
+        }
+        #[cfg(feature = "stream")]
+        if let Some(ending) = &mut self.ending {
+            return ending.poll(&self.admitted, cx);
+        }
+        let _ = cx;
+        None
     }
 }
 
@@ -134,28 +190,33 @@ where
         let Some(counted) = this.counted else {
             return body.poll_frame(cx).map_err(Into::into);
         };
-        if !counted.is_cut() || body.is_end_stream() {
-            let polled = body.poll_frame(cx).map_err(Into::into);
-            let waits = match &polled {
-                Poll::Pending => true,
-                Poll::Ready(Some(Ok(frame))) if frame.is_data() => counted.was_polled,
-                Poll::Ready(_) => {
-                    counted.ended = true;
-                    false
+        let end = match counted.poll_end(cx) {
+            Some(end) if !body.is_end_stream() => end,
+            _ => {
+                let polled = body.poll_frame(cx).map_err(Into::into);
+                let polled = polled.map_ok(|frame| counted.pass(frame));
+                let waits = match &polled {
+                    Poll::Pending => true,
+                    Poll::Ready(Some(Ok(frame))) if frame.is_data() => counted.was_polled,
+                    Poll::Ready(_) => {
+                        counted.ended = true;
+                        false
+                    }
+                };
+                counted.was_polled = true;
+                if waits {
+                    counted.park(cx);
                 }
-            };
-            counted.was_polled = true;
-            if !(waits && counted.park(cx) && polled.is_pending()) {
-                return polled;
+                match counted.poll_end(cx) {
+                    Some(end) if polled.is_pending() => end,
+                    _ => return polled,
+                }
             }
-        }
+        };
         counted.ended = true;
-        let is_grpc = counted.is_grpc;
+        let last = end.frame(counted.is_grpc);
         this.content.set(Content::Text { text: None });
-        Poll::Ready(Some(match is_grpc {
-            true => Ok(Frame::trailers(grpc::Status::Cancelled.headers())),
-            false => Err(CutError::new().into()),
-        }))
+        Poll::Ready(last)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -8,9 +8,10 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use crate::body::Counted;
 use crate::connection::Peer;
 use crate::grpc::Grpc;
-use crate::tracker::{Admitted, Called, Name, Shard};
+use crate::tracker::{Admitted, Called, Name, Shard, Wakes};
 use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
@@ -39,6 +40,8 @@ pub(crate) struct Call {
     pub(crate) peer: Peer,
     pub(crate) grpc: Option<Grpc>,
     pub(crate) name: Name,
+    #[cfg(feature = "stream")]
+    pub(crate) stream: crate::stream::StreamCall,
 }
 
 #[derive(Debug)]
@@ -69,7 +72,7 @@ impl Call {
             return false;
         };
         let name = &self.name;
-        admitted.park(cx, StragglerPhase::Handler, || {
+        admitted.park(cx, Wakes::CUT, StragglerPhase::Handler, || {
             Called::Request(Box::new(name.clone()))
         })
     }
@@ -86,11 +89,20 @@ impl Call {
         };
         let is_grpc =
             self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native);
-        admitted.answered();
+        #[cfg(feature = "stream")]
+        let ending = self.stream.ending(&response);
+        admitted.answered(match () {
+            #[cfg(feature = "stream")]
+            () if ending.is_some() => Wakes::CUT.and(Wakes::BEGIN),
+            () => Wakes::CUT,
+        });
         // Only a body of unknown length is sure to be polled a second time, and then wants the name.
         let name = (!admitted.is_parked() && response.body().size_hint().exact().is_none())
             .then(|| Box::new(self.name.clone()));
-        response.map(|body| ResponseBody::counted(body, admitted, name, is_grpc))
+        let counted = Counted::new(admitted, name, is_grpc);
+        #[cfg(feature = "stream")]
+        let counted = counted.with_ending(ending);
+        response.map(|body| ResponseBody::counted(body, counted))
     }
 
     fn cut<B>(&mut self) -> Option<Response<ResponseBody<B>>> {

@@ -20,6 +20,8 @@ mod report;
 mod service;
 mod slot;
 mod status;
+#[cfg(feature = "stream")]
+mod stream;
 mod tracked;
 mod tracker;
 mod waiting;
@@ -41,4 +43,9 @@ pub use self::{
     status::{DrainStatus, Straggler, StragglerPhase},
     tracked::Tracked,
     waiting::{Changed, Draining, Leaving, WaitForDrain},
+};
+
+#[cfg(feature = "stream")]
+pub use self::stream::{
+    DrainStreamExt, EndOnDrain, Goodbye, GoodbyeOnDrain, StreamHead, StreamPolicy,
 };

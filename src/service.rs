@@ -62,7 +62,11 @@ impl<S, R> Drain<S, R> {
         R: Rejection<B>,
     {
         let config = &self.slot.config;
-        let mut response = config.rejection.reject(head, &config.retry_after);
+        let reject = || config.rejection.reject(head, &config.retry_after);
+        #[cfg(feature = "stream")]
+        let mut response = config.stream.rejection(head).unwrap_or_else(reject);
+        #[cfg(not(feature = "stream"))]
+        let mut response = reject();
         Peer::of(head).close(&mut response);
         ResponseFuture::rejected(response)
     }
@@ -136,6 +140,8 @@ where
             peer: Peer::of(&head),
             grpc: Grpc::of(head.headers()),
             name: Name::of(head.method(), head.uri()),
+            #[cfg(feature = "stream")]
+            stream: crate::stream::StreamCall::new(&self.slot.stream, &head),
         };
         if let (true, Counting::Counted(admitted)) = (config.share_guard, &call.counting) {
             let guard = admitted.guard(Called::Request(Box::new(call.name.clone())));

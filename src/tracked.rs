@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::tracker::{Admitted, Called};
+use crate::tracker::{Admitted, Called, Wakes};
 use crate::StragglerPhase;
 
 pin_project! {
@@ -42,7 +42,10 @@ impl<F: Future> Future for Tracked<F> {
             true => None,
             false => match future.poll(cx) {
                 Poll::Ready(output) => Some(output),
-                Poll::Pending if admitted.park(cx, StragglerPhase::Handler, || Called::Nothing) => {
+                Poll::Pending
+                    if admitted
+                        .park(cx, Wakes::CUT, StragglerPhase::Handler, || Called::Nothing) =>
+                {
                     None
                 }
                 Poll::Pending => return Poll::Pending,

@@ -50,6 +50,7 @@ impl Admitted {
     pub(crate) fn park(
         &mut self,
         cx: &Context<'_>,
+        wakes: Wakes,
         phase: StragglerPhase,
         called: impl FnOnce() -> Called,
     ) -> bool {
@@ -58,15 +59,15 @@ impl Admitted {
                 Some(_) => None,
                 None => Some((phase, called())),
             };
-            self.shard.park(&mut self.place, cx, Wakes::CUT, holder);
+            self.shard.park(&mut self.place, cx, wakes, holder);
         }
         self.is_cut()
     }
 
-    /// The handler has answered; what is known about the request says so from here on.
-    pub(crate) fn answered(&mut self) {
+    /// The handler has answered: what is known about the request says so from here on, and `wakes` wakes it.
+    pub(crate) fn answered(&mut self, wakes: Wakes) {
         if let Some(place) = &self.place {
-            self.shard.answered(place);
+            self.shard.answered(place, wakes);
         }
     }
 }

@@ -123,9 +123,17 @@ impl Shard {
         self.cuts.has_cut(admitted)
     }
 
-    pub(super) fn answered(&self, place: &Place) {
+    /// When rejecting began, unless it did not or nobody is left who could begin it.
+    #[cfg(feature = "stream")]
+    pub(crate) fn rejecting_since(&self) -> Option<Instant> {
+        self.tracker.upgrade()?.rejecting_since()
+    }
+
+    pub(super) fn answered(&self, place: &Place, wakes: Wakes) {
         let mut registry = lock(&self.registry.0);
-        if let Some(holder) = &mut registry.get_mut(place.key).holder {
+        let entry = registry.get_mut(place.key);
+        entry.wakes = wakes;
+        if let Some(holder) = &mut entry.holder {
             holder.phase = StragglerPhase::Body;
         }
     }

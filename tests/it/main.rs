@@ -1,1 +1,4 @@
 //! Everything that needs no process of its own, linked once.
+
+#[cfg(feature = "stream")]
+mod streams;
