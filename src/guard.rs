@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::tracker::{Called, Epoch, Held, Waiter, Wakes};
+use crate::Draining;
 
 /// Holds the drain for work that is not a request: an upgraded connection, a spawned task, a job.
 ///
@@ -24,8 +25,15 @@ impl DrainGuard {
     ///
     /// Cancel safe: it may be dropped and made again.
     pub fn cut(&self) -> GuardCut {
-        let (waiter, epoch) = self.held.cut_waiter();
-        GuardCut { waiter, epoch }
+        GuardCut {
+            waiter: self.held.waiter(),
+            epoch: self.held.epoch(),
+        }
+    }
+
+    /// Resolves once rejecting began; at once if it has. It is the moment to say goodbye and to end.
+    pub fn draining(&self) -> Draining {
+        Draining::new(self.held.waiter())
     }
 
     /// Whether [`cut`](Self::cut) would resolve at once.

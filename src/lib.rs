@@ -6,6 +6,8 @@
 mod body;
 mod connection;
 mod error;
+#[cfg(feature = "axum")]
+mod extract;
 mod future;
 mod grpc;
 mod guard;
@@ -45,6 +47,8 @@ pub use self::{
     waiting::{Changed, Draining, Leaving, WaitForDrain},
 };
 
+#[cfg(feature = "axum")]
+pub use self::extract::NoGuard;
 #[cfg(feature = "stream")]
 pub use self::stream::{
     DrainStreamExt, EndOnDrain, Goodbye, GoodbyeOnDrain, StreamHead, StreamPolicy,

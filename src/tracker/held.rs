@@ -109,9 +109,12 @@ impl Held {
         self.shard.guard_called(self.key)
     }
 
-    /// A waiter for the cut of this guard.
-    pub(crate) fn cut_waiter(&self) -> (Waiter, Epoch) {
-        (Waiter::new(self.shard.clone()), self.epoch)
+    pub(crate) fn waiter(&self) -> Waiter {
+        Waiter::new(self.shard.clone())
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
     }
 }
 

@@ -2,3 +2,5 @@
 
 #[cfg(feature = "stream")]
 mod streams;
+#[cfg(feature = "axum")]
+mod websocket;
