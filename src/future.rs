@@ -9,7 +9,9 @@ use pin_project_lite::pin_project;
 
 use crate::connection::Peer;
 use crate::grpc::Grpc;
-use crate::tracker::{Admitted, Called, Name};
+#[cfg(feature = "stream")]
+use crate::stream::{Ending, StreamCall};
+use crate::tracker::{Admitted, Called, Name, Wakes};
 use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
@@ -36,6 +38,8 @@ pub(crate) struct Call {
     name: Name,
     peer: Peer,
     grpc: Option<Grpc>,
+    #[cfg(feature = "stream")]
+    stream: Option<StreamCall>,
 }
 
 impl Call {
@@ -45,9 +49,16 @@ impl Call {
             name: Name::NONE,
             peer: Peer::of(request),
             grpc: Grpc::of(request.headers()),
+            #[cfg(feature = "stream")]
+            stream: None,
         };
         call.name.set(request.method(), request.uri());
         call
+    }
+
+    #[cfg(feature = "stream")]
+    pub(crate) fn with_stream(self, stream: Option<StreamCall>) -> Self {
+        Self { stream, ..self }
     }
 
     pub(crate) fn called(&self) -> Called {
@@ -71,13 +82,15 @@ impl Call {
     /// Whether it was cut in the meantime.
     #[cold]
     fn park(&self, admitted: &mut Admitted, waker: &mut Option<Waker>, cx: &Context<'_>) -> bool {
-        admitted.park(waker, cx, StragglerPhase::Handler, || self.called())
+        admitted.park(waker, cx, Wakes::CUT, StragglerPhase::Handler, || {
+            self.called()
+        })
     }
 
     #[cold]
     fn cut<B>(&self, admitted: &mut Option<Admitted>) -> Response<ResponseBody<B>> {
         if let Some(admitted) = admitted {
-            admitted.answered();
+            admitted.answered(Wakes::CUT);
         }
         let mut response = rejection::cut(self.grpc).map(|body| body.holding(admitted.take()));
         self.peer.close(&mut response);
@@ -130,9 +143,18 @@ where
             match future.poll(cx) {
                 Poll::Ready(Ok(mut response)) => {
                     let is_grpc = this.call.is_grpc(&response);
+                    #[cfg(feature = "stream")]
+                    let ending = match admitted.is_counted() {
+                        true => StreamCall::ending(this.call.stream.as_ref(), &response),
+                        false => None,
+                    };
+                    #[cfg(feature = "stream")]
+                    let wakes = Ending::wakes(&ending);
+                    #[cfg(not(feature = "stream"))]
+                    let wakes = Wakes::CUT;
                     let name = match admitted.is_settled() {
                         true => {
-                            admitted.answered();
+                            admitted.answered(wakes);
                             None
                         }
                         false => this.call.name_for(response.body()),
@@ -143,9 +165,11 @@ where
                     held = this.admitted.take();
                     // Ends the handler before the count can end.
                     this.future.set(None);
-                    return Poll::Ready(Ok(
-                        response.map(|body| ResponseBody::new(body, held, name, is_grpc))
-                    ));
+                    let response =
+                        response.map(|body| ResponseBody::new(body, held, name, is_grpc));
+                    #[cfg(feature = "stream")]
+                    let response = response.map(|body| body.with_ending(ending));
+                    return Poll::Ready(Ok(response));
                 }
                 Poll::Ready(Err(error)) => {
                     this.future.set(None);

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::tracker::{Called, Tracker};
+use crate::tracker::{Called, Tracker, Waiter};
 use crate::{
     Changed, DrainGuard, DrainNonce, DrainReason, DrainStatus, Draining, Leaving, Phase,
     ResumeError, ShuttingDown, Straggler, Tracked, WaitForDrain,
@@ -78,7 +78,7 @@ impl DrainHandle {
 
     /// Resolves once rejecting began; at once if it has. A resume in between does not undo it.
     pub fn draining(&self) -> Draining {
-        Draining::new(&self.tracker)
+        Draining::new(Waiter::new(self.tracker.shard().clone()))
     }
 
     /// To [`Phase::LameDuck`]: requests are still served, readiness says 503, and HTTP/1 answers close their

@@ -134,6 +134,8 @@
 mod body;
 mod connection;
 mod error;
+#[cfg(feature = "axum")]
+mod extract;
 mod future;
 mod grpc;
 mod guard;
@@ -148,6 +150,8 @@ mod report;
 mod service;
 mod slot;
 mod status;
+#[cfg(feature = "stream")]
+mod stream;
 mod tracked;
 mod tracker;
 mod waiting;
@@ -169,6 +173,13 @@ pub use self::{
     status::{DrainStatus, Straggler, StragglerPhase},
     tracked::Tracked,
     waiting::{Changed, Draining, Leaving, WaitForDrain},
+};
+
+#[cfg(feature = "axum")]
+pub use self::extract::NoGuard;
+#[cfg(feature = "stream")]
+pub use self::stream::{
+    DrainStreamExt, EndOnDrain, Goodbye, GoodbyeOnDrain, StreamHead, StreamPolicy,
 };
 
 /// Compiles the examples of the README.

@@ -85,8 +85,7 @@ pub struct Draining {
 }
 
 impl Draining {
-    pub(crate) fn new(tracker: &Tracker) -> Self {
-        let waiter = Waiter::new(tracker.shard().clone());
+    pub(crate) fn new(waiter: Waiter) -> Self {
         let staged = waiter.shard().staged();
         let seen = staged.begins - u32::from(staged.phase > Phase::LameDuck);
         Self { waiter, seen }

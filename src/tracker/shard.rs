@@ -118,9 +118,17 @@ impl Shard {
         self.cuts.has_cut(admitted)
     }
 
-    pub(super) fn answered(&self, key: u32) {
+    /// When rejecting began, unless it did not or nobody is left who could begin it.
+    #[cfg(feature = "stream")]
+    pub(crate) fn rejecting_since(&self) -> Option<Instant> {
+        self.tracker.upgrade()?.rejecting_since()
+    }
+
+    pub(super) fn answered(&self, key: u32, wakes: Wakes) {
         let mut registry = lock(&self.registry.0);
-        if let Some(holder) = &mut registry.get_mut(key).holder {
+        let entry = registry.get_mut(key);
+        entry.wakes = wakes;
+        if let Some(holder) = &mut entry.holder {
             holder.phase = StragglerPhase::Body;
         }
     }

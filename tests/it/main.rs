@@ -13,7 +13,6 @@ mod rules_passthrough;
 mod rules_readiness;
 mod rules_rejection;
 mod rules_resume;
-mod waiting;
 mod sockets_axum;
 mod sockets_close;
 mod sockets_cut;
@@ -28,3 +27,8 @@ mod sockets_raw;
 mod sockets_storm;
 mod sockets_streams;
 mod sockets_support;
+#[cfg(feature = "stream")]
+mod streams;
+mod waiting;
+#[cfg(feature = "axum")]
+mod websocket;
