@@ -6,11 +6,15 @@
 mod body;
 mod connection;
 mod error;
+#[cfg(feature = "shutdown")]
+mod exit;
 mod future;
 mod grpc;
 mod guard;
 mod handle;
 mod head;
+#[cfg(feature = "shutdown")]
+mod latch;
 mod layer;
 mod nonce;
 mod phase;
@@ -18,6 +22,8 @@ mod reason;
 mod rejection;
 mod report;
 mod service;
+#[cfg(feature = "shutdown")]
+mod shutdown;
 mod slot;
 mod status;
 mod tracked;
@@ -42,3 +48,6 @@ pub use self::{
     tracked::Tracked,
     waiting::{Changed, Draining, Leaving, WaitForDrain},
 };
+
+#[cfg(feature = "shutdown")]
+pub use self::{exit::AcceptClosed, shutdown::Stop};
