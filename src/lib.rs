@@ -16,8 +16,12 @@ mod head;
 #[cfg(feature = "shutdown")]
 mod latch;
 mod layer;
+#[cfg(feature = "axum")]
+mod listener;
 mod nonce;
 mod phase;
+#[cfg(feature = "shutdown")]
+mod race;
 mod reason;
 mod rejection;
 mod report;
@@ -50,4 +54,13 @@ pub use self::{
 };
 
 #[cfg(feature = "shutdown")]
-pub use self::{exit::AcceptClosed, shutdown::Stop};
+pub use self::{
+    exit::AcceptClosed,
+    shutdown::{
+        ConfigError, Cut, HookOutcome, HookReport, HookStage, OnSignal, PhaseTimes, Shutdown,
+        ShutdownReport, Signals, Stop, StopAccepting, Timeouts,
+    },
+};
+
+#[cfg(feature = "axum")]
+pub use self::listener::DrainListener;
