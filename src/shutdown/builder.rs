@@ -40,7 +40,7 @@ pub(super) type Trigger = Pin<Box<dyn Future<Output = DrainReason> + Send>>;
 /// end the process, and a later trigger joins the drain that is on.
 #[must_use = "a `Shutdown` does nothing until it runs or serves"]
 pub struct Shutdown {
-    pub(super) handle: DrainHandle,
+    pub(crate) handle: DrainHandle,
     pub(super) listener: Result<Listener, ConfigError>,
     pub(super) timeouts: Timeouts,
     pub(super) signals: Signals,

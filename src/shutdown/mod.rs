@@ -18,8 +18,10 @@ mod run;
 mod sequence;
 mod server;
 mod signals;
-mod stages;
+pub(crate) mod stages;
 mod systemd;
+#[cfg(test)]
+mod tests;
 mod timeouts;
 
 pub use self::{

@@ -166,8 +166,7 @@ impl Sequence {
         record.cut += self.handle.cut();
         log::step("cut", UNWIND, &self.handle);
         let limit = UNWIND.min(self.timeouts.close);
-        let unwound = race(self.handle.wait_for_drain(Duration::MAX), sleep(limit));
-        drop(unwound.await);
+        let _ = race(self.handle.wait_for_drain(Duration::MAX), sleep(limit)).await;
         record.phases.close = began.elapsed();
         let cut = told_apart(before, self.handle.stragglers());
         let hooks = std::mem::take(&mut self.hooks.on_cut);

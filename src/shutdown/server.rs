@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use tokio::sync::{oneshot, watch};
 
 use super::stages::Served;
-use crate::race::race;
 use crate::BoxError;
 
 #[derive(Debug)]
@@ -49,17 +48,14 @@ impl Server {
         self.result.is_some()
     }
 
-    /// Resolves once it has ended or has no connection left; never by the latter for a server that does not tell.
+    /// Resolves once it says that no connection is left. That it has returned does not say so: a hand-written accept
+    /// loop may return before its connections end.
     pub(super) async fn idle(&mut self) {
         // The server gets to see first what it was told just now.
         tokio::task::yield_now().await;
-        let mut connections = self.connections.clone();
-        let none_left = async move {
-            if connections.wait_for(|&count| count == 0).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        race(self.ended(), none_left).await;
+        if self.connections.wait_for(|&left| left == 0).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     pub(super) fn error(&self) -> Option<&BoxError> {
