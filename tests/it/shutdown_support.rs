@@ -60,16 +60,6 @@ impl Timeline {
         }
     }
 
-    pub(crate) fn has(&self, what: &str) -> bool {
-        let marks = self.marks.lock().unwrap();
-        marks.iter().any(|(mark, _)| mark == what)
-    }
-
-    pub(crate) fn order(&self) -> Vec<String> {
-        let marks = self.marks.lock().unwrap();
-        marks.iter().map(|(mark, _)| mark.clone()).collect()
-    }
-
     /// The timers have a resolution of a millisecond, and every step may lose one.
     #[track_caller]
     pub(crate) fn assert(&self, expected: &[(&str, f64)]) {
