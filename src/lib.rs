@@ -134,6 +134,8 @@
 mod body;
 mod connection;
 mod error;
+#[cfg(feature = "shutdown")]
+mod exit;
 #[cfg(feature = "axum")]
 mod extract;
 mod future;
@@ -141,13 +143,21 @@ mod grpc;
 mod guard;
 mod handle;
 mod head;
+#[cfg(feature = "shutdown")]
+mod latch;
 mod layer;
+#[cfg(feature = "axum")]
+mod listener;
 mod nonce;
 mod phase;
+#[cfg(feature = "shutdown")]
+mod race;
 mod reason;
 mod rejection;
 mod report;
 mod service;
+#[cfg(feature = "shutdown")]
+mod shutdown;
 mod slot;
 mod status;
 #[cfg(feature = "stream")]
@@ -181,6 +191,18 @@ pub use self::extract::NoGuard;
 pub use self::stream::{
     DrainStreamExt, EndOnDrain, Goodbye, GoodbyeOnDrain, StreamHead, StreamPolicy,
 };
+
+#[cfg(feature = "shutdown")]
+pub use self::{
+    exit::AcceptClosed,
+    shutdown::{
+        ConfigError, Cut, HookOutcome, HookReport, HookStage, OnSignal, PhaseTimes, Shutdown,
+        ShutdownReport, Signals, Stop, StopAccepting, Timeouts,
+    },
+};
+
+#[cfg(feature = "axum")]
+pub use self::listener::DrainListener;
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

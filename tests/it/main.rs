@@ -13,6 +13,20 @@ mod rules_passthrough;
 mod rules_readiness;
 mod rules_rejection;
 mod rules_resume;
+#[cfg(feature = "shutdown")]
+mod shutdown_cut;
+#[cfg(feature = "shutdown")]
+mod shutdown_hooks;
+#[cfg(feature = "axum")]
+mod shutdown_listener;
+#[cfg(feature = "shutdown")]
+mod shutdown_log;
+#[cfg(feature = "shutdown")]
+mod shutdown_order;
+#[cfg(feature = "shutdown")]
+mod shutdown_server;
+#[cfg(feature = "shutdown")]
+mod shutdown_support;
 mod sockets_axum;
 mod sockets_close;
 mod sockets_cut;
