@@ -17,7 +17,13 @@ mod phase;
 mod reason;
 mod rejection;
 mod report;
+#[cfg(feature = "server")]
+#[cfg_attr(not(test), allow(dead_code))] // Until the sequence calls it.
+mod server;
 mod service;
+#[cfg(feature = "server")]
+#[cfg_attr(not(test), allow(dead_code))]
+mod shutdown;
 mod slot;
 mod status;
 mod tracked;
@@ -42,3 +48,8 @@ pub use self::{
     tracked::Tracked,
     waiting::{Changed, Draining, Leaving, WaitForDrain},
 };
+
+#[cfg(all(feature = "server", unix))]
+pub use self::server::UnixBacklog;
+#[cfg(feature = "server")]
+pub use self::server::{Accept, Handshaking, PeerAddr, Shaking, TcpBacklog};
