@@ -73,15 +73,13 @@ async fn a_request_in_flight_is_answered_and_none_is_taken_after_the_goaway() {
     assert_eq!(get(&mut client, "/").await, "hello");
 
     server.close_and_stop();
-    // The client hears of the GOAWAY, after which it sends nothing.
-    let closed = std::future::poll_fn(|cx| match client.poll_ready(cx) {
-        std::task::Poll::Ready(Err(_)) => std::task::Poll::Ready(()),
-        _ => {
-            cx.waker().wake_by_ref();
-            std::task::Poll::Pending
+    // What the client sends before it hears of the GOAWAY is answered.
+    let refused = async {
+        while let Ok(answer) = client.send_request(request("/")).await {
+            assert_eq!(answer.collect().await.unwrap().to_bytes(), "hello");
         }
-    });
-    let _ = tokio::time::timeout(Duration::from_millis(1), closed).await;
+    };
+    within("the client to hear of the GOAWAY", refused).await;
     assert!(!server.serving.is_finished());
     gone.notify_one();
     assert_eq!(within("the slow one", slow).await.unwrap(), "hello");

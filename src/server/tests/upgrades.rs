@@ -1,6 +1,7 @@
 //! What was HTTP and is its taker's.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -8,7 +9,7 @@ use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tower::service_fn;
 
 use super::support::*;
@@ -54,9 +55,8 @@ async fn an_upgraded_connection_outlives_the_server() {
 }
 
 /// A tunnel through HTTP/2 as the client has it.
-async fn tunnel(addr: std::net::SocketAddr) -> TokioIo<hyper::upgrade::Upgraded> {
-    let io = TokioIo::new(connect(addr).await);
-    let handshake = http2::handshake(TokioExecutor::new(), io);
+async fn tunnel(io: DuplexStream) -> TokioIo<hyper::upgrade::Upgraded> {
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(io));
     let (mut client, connection) = within("a handshake", handshake).await.unwrap();
     tokio::spawn(connection);
     let request = Request::connect("a:80")
@@ -67,17 +67,18 @@ async fn tunnel(addr: std::net::SocketAddr) -> TokioIo<hyper::upgrade::Upgraded>
     TokioIo::new(within("a tunnel", upgraded).await.unwrap())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_tunnel_through_http2_stays_until_the_drain_is_over() {
-    let (mut server, addr) = Server::over_tcp(service_fn(echo)).await;
-    let mut tunnel = tunnel(addr).await;
+    let (pipes, listener) = Pipes::new();
+    let mut server = Server::on(listener, service_fn(echo));
+    let mut tunnel = tunnel(pipe(&pipes)).await;
     let guard = server.handle.try_guard().unwrap();
     send(&mut tunnel, b"before").await;
     read_until(&mut tunnel, "before").await;
 
     server.close_and_stop();
     // Longer than an idle connection is given.
-    tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
     send(&mut tunnel, b"after the stop").await;
     read_until(&mut tunnel, "after the stop").await;
     server.handle.begin_shutdown();
@@ -92,10 +93,11 @@ async fn a_tunnel_through_http2_stays_until_the_drain_is_over() {
     assert!(rest.is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_tunnel_through_http2_that_ends_ends_its_connection() {
-    let (mut server, addr) = Server::over_tcp(service_fn(echo)).await;
-    let mut tunnel = tunnel(addr).await;
+    let (pipes, listener) = Pipes::new();
+    let mut server = Server::on(listener, service_fn(echo));
+    let mut tunnel = tunnel(pipe(&pipes)).await;
     server.close_and_stop();
     send(&mut tunnel, b"after the stop").await;
     read_until(&mut tunnel, "after the stop").await;
