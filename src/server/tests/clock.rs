@@ -194,3 +194,28 @@ async fn a_pause_does_not_hold_up_the_close_nor_lose_the_backlog() {
     assert_eq!(begun.elapsed().as_millis(), 40);
     assert_eq!(server.returned().await, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_flight_may_take_an_hour_after_the_stop() {
+    let (pipes, listener) = Pipes::new();
+    let app = service_fn(|request: http::Request<hyper::body::Incoming>| async {
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        sleep(HOUR).await;
+        text(format!("{}.", body.len()))
+    });
+    let mut server = Server::on(listener, app);
+    let mut uploading = pipe(&pipes);
+    let head = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n1";
+    send(&mut uploading, head).await;
+    let mut handled = pipe(&pipes);
+    send(&mut handled, GET).await;
+    sleep(Duration::from_secs(60)).await;
+
+    server.close_and_stop();
+    sleep(HOUR).await;
+    assert!(read_to_end(&mut handled).await.ends_with("0."));
+    send(&mut uploading, b"2").await;
+    sleep(HOUR).await;
+    assert!(read_to_end(&mut uploading).await.ends_with("2."));
+    assert_eq!(server.returned().await, 0);
+}

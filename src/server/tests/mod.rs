@@ -7,4 +7,5 @@ mod http2;
 mod lifetime;
 mod support;
 mod told;
+mod units;
 mod upgrades;
