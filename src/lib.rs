@@ -155,6 +155,8 @@ mod race;
 mod reason;
 mod rejection;
 mod report;
+#[cfg(feature = "server")]
+mod server;
 mod service;
 #[cfg(feature = "shutdown")]
 mod shutdown;
@@ -203,6 +205,11 @@ pub use self::{
 
 #[cfg(feature = "axum")]
 pub use self::listener::DrainListener;
+
+#[cfg(all(feature = "server", unix))]
+pub use self::server::UnixBacklog;
+#[cfg(feature = "server")]
+pub use self::server::{Accept, Handshaking, PeerAddr, Shaking, TcpBacklog};
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

@@ -147,7 +147,7 @@ impl Body for TestBody {
     fn size_hint(&self) -> SizeHint {
         let playing = self.script.lock();
         assert!(!playing.panics_at_size, "the body's script says: panic");
-        playing.hint.clone()
+        playing.hint
     }
 }
 
