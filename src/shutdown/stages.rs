@@ -1,69 +1,64 @@
 //! What a server hears from the sequence, and what it says back.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::sync::watch;
 
-/// Resolves once its switch is thrown or gone; clones hear the same.
-pub(crate) struct Stage {
-    thrown: watch::Receiver<bool>,
-    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-}
+use crate::latch::{Fired, Latch};
+use crate::AcceptClosed;
 
-impl Stage {
-    pub(crate) fn new() -> (watch::Sender<bool>, Self) {
-        let (switch, thrown) = watch::channel(false);
-        let waiting = None;
-        (switch, Self { thrown, waiting })
+/// Resolves when the server that was given it is to stop: its connections finish what they are at, and idle ones
+/// close. Latched; clones hear the same.
+#[derive(Clone, Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Stop(Fired);
+
+impl Stop {
+    pub(crate) fn new(latch: &Latch) -> Self {
+        Self(latch.fired())
     }
 }
 
-impl Clone for Stage {
-    fn clone(&self) -> Self {
-        Self {
-            thrown: self.thrown.clone(),
-            waiting: None,
-        }
-    }
-}
-
-impl Future for Stage {
+impl Future for Stop {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if *self.thrown.borrow() {
-            return Poll::Ready(());
-        }
-        let mut thrown = self.thrown.clone();
-        self.waiting
-            .get_or_insert_with(|| {
-                Box::pin(async move {
-                    let _ = thrown.wait_for(|thrown| *thrown).await;
-                })
-            })
-            .as_mut()
-            .poll(cx)
+        Pin::new(&mut self.0).poll(cx)
     }
 }
 
-impl fmt::Debug for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stage").finish_non_exhaustive()
+/// Resolves when everything that is left of the server is to be dropped.
+#[derive(Clone, Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub(crate) struct Abandon(Fired);
+
+impl Abandon {
+    pub(crate) fn new(latch: &Latch) -> Self {
+        Self(latch.fired())
+    }
+}
+
+impl Future for Abandon {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
     }
 }
 
 /// What a server is driven by. The three futures are latched and resolve in this order, or all at once after a cut.
+// Without the feature `server` nothing reads all of it.
+#[allow(dead_code)]
 #[derive(Clone, Debug)]
 pub(crate) struct ServerStages {
     /// The listening socket is to be closed; its backlog is still served.
-    pub(crate) accept_closed: Stage,
+    pub(crate) accept_closed: AcceptClosed,
     /// Connections are to be told: GOAWAY, idle and never-used ones close.
-    pub(crate) stop: Stage,
+    pub(crate) stop: Stop,
     /// Everything left is to be dropped, and the server to return.
-    pub(crate) abandon: Stage,
+    pub(crate) abandon: Abandon,
     /// How many connections there are. The listening socket counts as one until it is closed and its backlog
     /// accepted: the value starts at 1. Settling ends early at 0, and must not before the backlog was accepted.
     pub(crate) connections: watch::Sender<usize>,

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, Instant};
@@ -131,9 +132,20 @@ async fn an_answer_without_room_in_the_window_is_counted_when_it_is_abandoned() 
     assert_eq!(server.returned().await, 1);
 }
 
+/// Preface, settings and their acknowledgement, then `GET /` as one frame of headers. What follows goes unread.
+async fn raw_get(addr: SocketAddr) -> TcpStream {
+    let mut peer = connect(addr).await;
+    send(&mut peer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    send(&mut peer, &[0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
+    send(&mut peer, &[0, 0, 0, 4, 1, 0, 0, 0, 0]).await;
+    let head = [0x82, 0x84, 0x86, 0x41, 0x01, b'a'];
+    send(&mut peer, &[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1]).await;
+    send(&mut peer, &head).await;
+    peer
+}
+
 #[tokio::test]
 async fn the_last_stream_to_end_ends_the_connection_of_a_peer_that_does_not_answer() {
-    // Preface, settings and their acknowledgement, then `GET /` as one frame of headers: what follows goes unread.
     let go = Arc::new(Notify::new());
     let (gone, called) = (go.clone(), Arc::new(Notify::new()));
     let calls = called.clone();
@@ -146,13 +158,7 @@ async fn the_last_stream_to_end_ends_the_connection_of_a_peer_that_does_not_answ
         }
     }))
     .await;
-    let mut peer = connect(addr).await;
-    send(&mut peer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-    send(&mut peer, &[0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
-    send(&mut peer, &[0, 0, 0, 4, 1, 0, 0, 0, 0]).await;
-    let head = [0x82, 0x84, 0x86, 0x41, 0x01, b'a'];
-    send(&mut peer, &[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1]).await;
-    send(&mut peer, &head).await;
+    let _peer = raw_get(addr).await;
     within("a call", calls.notified()).await;
 
     server.close_and_stop();
@@ -186,10 +192,9 @@ async fn stuck(dropped: Arc<AtomicBool>, called: Arc<Notify>) -> (Server, Socket
 async fn a_stream_does_not_outlive_its_connection() {
     let (dropped, called) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     let (mut server, addr) = stuck(dropped.clone(), called.clone()).await;
-    let (mut client, connection) = client(connect(addr).await).await;
-    let _answer = tokio::spawn(client.send_request(request("/")));
+    let peer = raw_get(addr).await;
     within("a call", called.notified()).await;
-    connection.abort();
+    drop(peer);
     server.close_and_stop();
     assert_eq!(server.returned().await, 0);
     assert!(dropped.load(Ordering::SeqCst));

@@ -17,8 +17,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tower::{service_fn, Service};
 
+use crate::latch::Latch;
 use crate::server::{serve_connections, Accept};
-use crate::shutdown::stages::{Served, ServerStages, Stage};
+use crate::shutdown::stages::{Abandon, Served, ServerStages, Stop};
 use crate::{BoxError, DrainHandle};
 
 /// Generous: what takes as long has failed. Beside a paused clock it is longer than all that is waited for.
@@ -35,9 +36,8 @@ pub(super) struct Server {
     pub(super) handle: DrainHandle,
     pub(super) connections: watch::Receiver<usize>,
     pub(super) serving: JoinHandle<Result<Served, BoxError>>,
-    accept_closed: watch::Sender<bool>,
-    stop: watch::Sender<bool>,
-    abandon: watch::Sender<bool>,
+    stop: Latch,
+    abandon: Latch,
 }
 
 impl Server {
@@ -51,15 +51,13 @@ impl Server {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let (accept_closed, on_accept_closed) = Stage::new();
-        let (stop, on_stop) = Stage::new();
-        let (abandon, on_abandon) = Stage::new();
+        let (stop, abandon) = (Latch::new(), Latch::new());
         let (count, connections) = watch::channel(1);
         let handle = DrainHandle::new();
         let stages = ServerStages {
-            accept_closed: on_accept_closed,
-            stop: on_stop,
-            abandon: on_abandon,
+            accept_closed: handle.accept_closed(),
+            stop: Stop::new(&stop),
+            abandon: Abandon::new(&abandon),
             connections: count,
         };
         let serving = tokio::spawn(serve_connections(listener, app, handle.clone(), stages));
@@ -67,7 +65,6 @@ impl Server {
             handle,
             connections,
             serving,
-            accept_closed,
             stop,
             abandon,
         }
@@ -88,11 +85,11 @@ impl Server {
     }
 
     pub(super) fn close_socket(&self) {
-        self.accept_closed.send_replace(true);
+        self.handle.exit().close_accept();
     }
 
     pub(super) fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.fire();
     }
 
     pub(super) fn close_and_stop(&self) {
@@ -101,7 +98,7 @@ impl Server {
     }
 
     pub(super) fn abandon(&self) {
-        self.abandon.send_replace(true);
+        self.abandon.fire();
     }
 
     /// The listening socket is one.
