@@ -94,7 +94,7 @@ where
             return Poll::Ready(match shaken {
                 Ok(io) => Some(io),
                 Err(error) => {
-                    tracing::debug!(%error, "a handshake failed");
+                    tracing::debug!(target: "tower_drain", %error, "a handshake failed");
                     None
                 }
             });

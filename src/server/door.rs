@@ -66,7 +66,7 @@ impl<L: Accept> Door<L> {
                 Some(Ok(accepted)) => return Poll::Ready(Some(accepted)),
                 Some(Err(error)) if is_of_one_connection(&error) => {}
                 Some(Err(error)) => {
-                    tracing::error!(%error, "accepting a connection failed; going on after a pause");
+                    tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause");
                     self.pause = Some(Box::pin(sleep(pause)));
                 }
                 None => {

@@ -11,6 +11,7 @@ mod io;
 mod leaving;
 mod peer;
 mod requests;
+mod serve;
 mod streams;
 mod tally;
 #[cfg(test)]
