@@ -119,11 +119,10 @@ where
             return Poll::Ready(Ok(take_rejection(this.rejected)));
         };
         if !admitted.is_cut() {
-            // Declared before the answer, so that a panic drops it after the answer.
-            let held;
             match future.poll(cx) {
                 Poll::Ready(Ok(mut response)) => {
-                    let is_grpc = this.call.is_grpc(&response);
+                    // Ends the handler before the count can end.
+                    this.future.set(None);
                     let name = match admitted.is_settled() {
                         true => {
                             admitted.answered();
@@ -134,9 +133,8 @@ where
                     if !admitted.is_serving() {
                         this.call.peer.close(&mut response);
                     }
-                    held = this.admitted.take();
-                    // Ends the handler before the count can end.
-                    this.future.set(None);
+                    let is_grpc = this.call.is_grpc(&response);
+                    let held = this.admitted.take();
                     return Poll::Ready(Ok(
                         response.map(|body| ResponseBody::new(body, held, name, is_grpc))
                     ));
