@@ -138,11 +138,10 @@ where
             return Poll::Ready(Ok(take_rejection(this.rejected)));
         };
         if !admitted.is_cut() {
-            // Declared before the answer, so that a panic drops it after the answer.
-            let held;
             match future.poll(cx) {
                 Poll::Ready(Ok(mut response)) => {
-                    let is_grpc = this.call.is_grpc(&response);
+                    // Ends the handler before the count can end.
+                    this.future.set(None);
                     #[cfg(feature = "stream")]
                     let ending = match admitted.is_counted() {
                         true => StreamCall::ending(this.call.stream.as_ref(), &response),
@@ -162,9 +161,8 @@ where
                     if !admitted.is_serving() {
                         this.call.peer.close(&mut response);
                     }
-                    held = this.admitted.take();
-                    // Ends the handler before the count can end.
-                    this.future.set(None);
+                    let is_grpc = this.call.is_grpc(&response);
+                    let held = this.admitted.take();
                     let response =
                         response.map(|body| ResponseBody::new(body, held, name, is_grpc));
                     #[cfg(feature = "stream")]

@@ -16,8 +16,6 @@ mod report;
 mod rules;
 mod run;
 mod sequence;
-#[cfg(feature = "server")]
-mod serve;
 mod server;
 mod signals;
 pub(crate) mod stages;
