@@ -2,6 +2,9 @@
 
 mod support;
 
+mod auto_traits;
+mod debug;
+mod guards;
 mod hammer;
 mod phases;
 mod rules_admission;
@@ -13,4 +16,5 @@ mod rules_passthrough;
 mod rules_readiness;
 mod rules_rejection;
 mod rules_resume;
+mod stragglers;
 mod waiting;
