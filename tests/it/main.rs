@@ -3,10 +3,13 @@
 mod support;
 
 mod auto_traits;
+mod conformance;
 mod debug;
 mod guards;
 mod hammer;
+mod memory;
 mod phases;
+mod random_ends;
 mod rules_admission;
 mod rules_connection;
 mod rules_cut;
@@ -16,5 +19,6 @@ mod rules_passthrough;
 mod rules_readiness;
 mod rules_rejection;
 mod rules_resume;
+mod stack;
 mod stragglers;
 mod waiting;

@@ -88,6 +88,17 @@ pub(crate) fn text<B: Body<Data = Bytes, Error = tower_drain::BoxError>>(body: B
     String::from_utf8(text).unwrap()
 }
 
+/// Panics without a message and a backtrace, of which the tests that end many requests so would print too many.
+pub(crate) fn unwind() -> ! {
+    std::panic::resume_unwind(Box::new("the test says so"))
+}
+
+pub(crate) fn unwind_if(says_so: bool) {
+    if says_so {
+        unwind()
+    }
+}
+
 /// Whether this panics.
 pub(crate) fn panics<T>(run: impl FnOnce() -> T) -> bool {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err()
