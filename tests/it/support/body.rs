@@ -147,7 +147,7 @@ impl Body for TestBody {
     fn size_hint(&self) -> SizeHint {
         let playing = self.script.lock();
         unwind_if(playing.panics_at_size);
-        playing.hint.clone()
+        playing.hint
     }
 }
 
