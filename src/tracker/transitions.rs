@@ -137,7 +137,7 @@ impl Tracker {
     }
 
     /// Called by whoever emptied a closed shard: whether all of them are empty (invariant 4).
-    pub(super) fn settle(&self) {
+    pub(crate) fn settle(&self) {
         let mut state = lock(&self.state);
         if self.settle_locked(&mut state) {
             drop(state);
