@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Barrier;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio_test::task::spawn;
@@ -116,6 +117,33 @@ fn once_a_waiter_has_seen_the_end_nobody_admitted_runs() {
             handle.begin_shutdown();
             tokio_test::block_on(handle.wait_for_drain(Duration::MAX)).unwrap();
             assert_eq!((running.load(Relaxed), handle.in_flight()), (0, 0));
+        });
+    }
+}
+
+/// The last release and the end of the time at once: it is one or the other. With the clock paused, no time at all is
+/// over at the first poll.
+#[test]
+fn a_timeout_never_says_that_nothing_is_in_flight() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    // Entered, not blocked on: a task would run out of its budget of polls.
+    let _entered = runtime.enter();
+    for _ in 0..200 {
+        let handle = DrainHandle::new();
+        let guard = handle.try_guard().unwrap();
+        handle.begin_shutdown();
+        let start = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                drop(guard);
+            });
+            start.wait();
+            while let Poll::Ready(Err(error)) = spawn(handle.wait_for_drain(Duration::ZERO)).poll()
+            {
+                assert!(!error.to_string().starts_with("0 still"), "{error}");
+            }
         });
     }
 }

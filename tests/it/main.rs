@@ -10,6 +10,7 @@ mod hammer;
 mod memory;
 mod phases;
 mod random_ends;
+mod reentry;
 mod rules_admission;
 mod rules_connection;
 mod rules_cut;
