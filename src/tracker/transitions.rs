@@ -136,7 +136,7 @@ impl Tracker {
         Some(nonce)
     }
 
-    /// Called by whoever emptied a closed shard: whether all of them are empty (invariant 4).
+    /// Called by whoever emptied a closed shard or found none held: whether all of them are empty (invariant 4).
     pub(crate) fn settle(&self) {
         let mut state = lock(&self.state);
         if self.settle_locked(&mut state) {
