@@ -136,8 +136,8 @@ impl Tracker {
         Some(nonce)
     }
 
-    /// Called by whoever emptied a closed shard: whether all of them are empty (invariant 4).
-    pub(super) fn settle(&self) {
+    /// Called by whoever emptied a closed shard or found none held: whether all of them are empty (invariant 4).
+    pub(crate) fn settle(&self) {
         let mut state = lock(&self.state);
         if self.settle_locked(&mut state) {
             drop(state);

@@ -5,8 +5,15 @@
 
 mod support;
 
+mod auto_traits;
+mod conformance;
+mod debug;
+mod guards;
 mod hammer;
+mod memory;
 mod phases;
+mod random_ends;
+mod reentry;
 mod rules_admission;
 mod rules_connection;
 mod rules_cut;
@@ -44,6 +51,8 @@ mod sockets_raw;
 mod sockets_storm;
 mod sockets_streams;
 mod sockets_support;
+mod stack;
+mod stragglers;
 #[cfg(feature = "stream")]
 mod streams;
 mod waiting;
