@@ -1,11 +1,15 @@
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+#[cfg(feature = "stream")]
+use crate::stream::Ending;
+#[cfg(not(feature = "stream"))]
+use crate::tracker::Wakes;
 use crate::tracker::{Admitted, Called, Name};
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
@@ -19,7 +23,8 @@ pin_project! {
         // Dropped in this order: what is counted outlives what it counts.
         #[pin]
         content: Content<B>,
-        counted: Option<Counted>,
+        held: Option<Admitted>,
+        watch: Watch,
     }
 }
 
@@ -31,58 +36,85 @@ pin_project! {
     }
 }
 
-#[derive(Debug)]
-struct Counted {
-    admitted: Admitted,
+/// What is known of a body that holds a request.
+struct Watch {
+    waker: Option<Waker>,
     name: Option<Box<Name>>,
     is_grpc: bool,
     was_polled: bool,
     ended: bool,
+    #[cfg(feature = "stream")]
+    ending: Option<Box<Ending>>,
+}
+
+/// How a body ends before its own end.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// By a cut, so that it cannot be taken for complete.
+    Cut,
+    /// By a policy, after these last bytes.
+    #[cfg(feature = "stream")]
+    Clean(Option<Bytes>),
 }
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn uncounted(body: B) -> Self {
-        Self {
-            content: Content::Inner { body },
-            counted: None,
-        }
-    }
-
-    pub(crate) fn text(text: Bytes) -> Self {
-        Self {
-            content: Content::Text { text: Some(text) },
-            counted: None,
-        }
-    }
-
-    pub(crate) fn counted(
+    #[inline]
+    pub(crate) fn new(
         body: B,
-        admitted: Admitted,
+        held: Option<Admitted>,
         name: Option<Box<Name>>,
         is_grpc: bool,
     ) -> Self {
         Self {
             content: Content::Inner { body },
-            counted: Some(Counted {
-                admitted,
+            held,
+            watch: Watch {
+                waker: None,
                 name,
                 is_grpc,
                 was_polled: false,
                 ended: false,
-            }),
+                #[cfg(feature = "stream")]
+                ending: None,
+            },
+        }
+    }
+
+    #[cfg(feature = "stream")]
+    #[inline]
+    pub(crate) fn with_ending(mut self, ending: Option<Box<Ending>>) -> Self {
+        self.watch.ending = ending;
+        self
+    }
+
+    pub(crate) fn uncounted(body: B) -> Self {
+        Self::new(body, None, None, false)
+    }
+
+    pub(crate) fn text(text: Bytes) -> Self {
+        Self::own(Some(text))
+    }
+
+    /// This crate's own, and short: a cut does not cut its own answer.
+    fn own(text: Option<Bytes>) -> Self {
+        Self {
+            content: Content::Text { text },
+            held: None,
+            watch: Watch {
+                waker: None,
+                name: None,
+                is_grpc: false,
+                was_polled: false,
+                ended: true,
+                #[cfg(feature = "stream")]
+                ending: None,
+            },
         }
     }
 
     /// Holds the request for an answer that is not the handler's.
-    pub(crate) fn holding(mut self, admitted: Admitted) -> Self {
-        self.counted = Some(Counted {
-            admitted,
-            name: None,
-            is_grpc: false,
-            was_polled: false,
-            // It is this crate's own, and short: a cut does not cut its own answer.
-            ended: true,
-        });
+    pub(crate) fn holding(mut self, admitted: Option<Admitted>) -> Self {
+        self.held = admitted;
         self
     }
 }
@@ -90,24 +122,66 @@ impl<B> ResponseBody<B> {
 impl<B> Default for ResponseBody<B> {
     /// An empty body.
     fn default() -> Self {
-        Self {
-            content: Content::Text { text: None },
-            counted: None,
-        }
+        Self::own(None)
     }
 }
 
-impl Counted {
-    fn is_cut(&self) -> bool {
-        !self.ended && self.admitted.is_cut()
+impl Watch {
+    /// A body that is polled a second time, or that has nothing yet, is known to wait.
+    #[inline]
+    fn passes<D>(&mut self, frame: &Frame<D>, held: &mut Admitted, cx: &Context<'_>) {
+        match frame.is_data() {
+            true if self.was_polled => self.park(held, cx),
+            true => self.was_polled = true,
+            false => self.ended = true,
+        }
     }
 
-    /// Registers the request once it is known to wait; whether it was cut in the meantime.
-    fn park(&mut self, cx: &Context<'_>) -> bool {
+    /// Registers the request.
+    fn park(&mut self, held: &mut Admitted, cx: &Context<'_>) {
+        self.was_polled = true;
+        #[cfg(feature = "stream")]
+        let wakes = Ending::wakes(&self.ending);
+        #[cfg(not(feature = "stream"))]
+        let wakes = Wakes::CUT;
         let name = &mut self.name;
-        self.admitted.park(cx, StragglerPhase::Body, || {
+        held.park(&mut self.waker, cx, wakes, StragglerPhase::Body, || {
             name.take().map_or(Called::Nothing, Called::Request)
-        })
+        });
+    }
+
+    /// Whether the body is to end before its own end, and how.
+    #[inline]
+    fn poll_end(&mut self, held: &Admitted, cx: &mut Context<'_>) -> Option<End> {
+        if held.is_cut() && !self.ended {
+            return Some(End::Cut);
+        }
+        #[cfg(feature = "stream")]
+        if let (Some(ending), false) = (&mut self.ending, self.ended) {
+            return ending.poll(held, cx);
+        }
+        let _ = cx;
+        None
+    }
+
+    /// Ends the body; returns its last frame, if it has one.
+    #[cold]
+    fn end<B, D: From<Bytes>>(
+        &mut self,
+        end: End,
+        mut content: Pin<&mut Content<B>>,
+    ) -> Option<Result<Frame<D>, BoxError>> {
+        self.ended = true;
+        content.set(Content::Text { text: None });
+        let trailers = |status: grpc::Status| Some(Ok(Frame::trailers(status.headers())));
+        match end {
+            End::Cut if self.is_grpc => trailers(grpc::Status::Cancelled),
+            End::Cut => Some(Err(CutError::new().into())),
+            #[cfg(feature = "stream")]
+            End::Clean(_) if self.is_grpc => trailers(grpc::Status::Unavailable),
+            #[cfg(feature = "stream")]
+            End::Clean(bytes) => bytes.map(|bytes| Ok(Frame::data(bytes.into()))),
+        }
     }
 }
 
@@ -120,6 +194,7 @@ where
     type Data = B::Data;
     type Error = BoxError;
 
+    #[inline(always)]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -131,33 +206,39 @@ where
                 return Poll::Ready(text.take().map(|text| Ok(Frame::data(text.into()))));
             }
         };
-        let Some(counted) = this.counted else {
+        let (Some(held), watch) = (this.held, this.watch) else {
             return body.poll_frame(cx).map_err(Into::into);
         };
-        if !counted.is_cut() || body.is_end_stream() {
-            let polled = body.poll_frame(cx).map_err(Into::into);
-            let waits = match &polled {
-                Poll::Pending => true,
-                Poll::Ready(Some(Ok(frame))) if frame.is_data() => counted.was_polled,
-                Poll::Ready(_) => {
-                    counted.ended = true;
-                    false
-                }
-            };
-            counted.was_polled = true;
-            if !(waits && counted.park(cx) && polled.is_pending()) {
-                return polled;
+        if let Some(end) = watch.poll_end(held, cx) {
+            if !body.is_end_stream() {
+                return Poll::Ready(watch.end(end, this.content));
             }
         }
-        counted.ended = true;
-        let is_grpc = counted.is_grpc;
-        this.content.set(Content::Text { text: None });
-        Poll::Ready(Some(match is_grpc {
-            true => Ok(Frame::trailers(grpc::Status::Cancelled.headers())),
-            false => Err(CutError::new().into()),
-        }))
+        match body.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                #[cfg(feature = "stream")]
+                let frame = match &mut watch.ending {
+                    Some(ending) => frame.map_data(|data| ending.pass(data)),
+                    None => frame,
+                };
+                watch.passes(&frame, held, cx);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Pending => {
+                watch.park(held, cx);
+                match watch.poll_end(held, cx) {
+                    Some(end) => Poll::Ready(watch.end(end, this.content)),
+                    None => Poll::Pending,
+                }
+            }
+            Poll::Ready(last) => {
+                watch.ended = true;
+                Poll::Ready(last.map(|last| last.map_err(Into::into)))
+            }
+        }
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Inner { body } => body.is_end_stream(),
@@ -165,6 +246,7 @@ where
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Inner { body } => body.size_hint(),
@@ -178,7 +260,10 @@ where
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody")
-            .field("in_flight", &self.counted.is_some())
+            .field(
+                "in_flight",
+                &matches!(&self.held, Some(held) if held.is_counted()),
+            )
             .finish_non_exhaustive()
     }
 }

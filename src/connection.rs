@@ -1,9 +1,7 @@
 //! `connection: close` from the lame duck on, so that kept-alive clients look for another server.
 
 use http::header::{HeaderMap, HeaderValue, CONNECTION};
-use http::{Method, Response, StatusCode, Version};
-
-use crate::{Phase, RequestHead};
+use http::{Method, Request, Response, StatusCode, Version};
 
 /// What of the request decides whether its answer may close the connection.
 #[derive(Clone, Copy, Debug)]
@@ -13,17 +11,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn of(head: &RequestHead<'_>) -> Self {
-        Self {
-            version: head.version(),
-            is_connect: *head.method() == Method::CONNECT,
-        }
-    }
-
     #[inline]
-    pub(crate) fn closes<B>(self, phase: Phase, response: &mut Response<B>) {
-        if phase != Phase::Serving {
-            self.close(response);
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        Self {
+            version: request.version(),
+            is_connect: *request.method() == Method::CONNECT,
         }
     }
 

@@ -1,118 +1,123 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-use http::Response;
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::connection::Peer;
 use crate::grpc::Grpc;
-use crate::tracker::{Admitted, Called, Name, Shard};
+#[cfg(feature = "stream")]
+use crate::stream::{Ending, StreamCall};
+use crate::tracker::{Admitted, Called, Name, Wakes};
 use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
     /// The response future of [`Drain`](crate::Drain).
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, B> {
+        // Dropped in this order: what is counted outlives what it counts.
         #[pin]
-        state: State<F, B>,
+        future: Option<F>,
+        admitted: Option<Admitted>,
+        waker: Option<Waker>,
+        call: Call,
+        rejected: Option<Box<Response<ResponseBody<B>>>>,
     }
 }
 
-pin_project! {
-    #[project = StateProjection]
-    enum State<F, B> {
-        // Dropped in this order: what is counted outlives what it counts.
-        Serving { #[pin] future: F, call: Call },
-        Rejected { response: Option<Box<Response<ResponseBody<B>>>> },
-        Done,
-    }
-}
+/// What a body of a known size may have at most to be taken for one that is handed over in one piece. A longer one may
+/// be a download that holds the drain for minutes; beside that many bytes the copy of its name costs nothing.
+const ONE_WRITE: u64 = 16 * 1024;
 
 /// What is kept of a request while its handler runs.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) counting: Counting,
-    pub(crate) peer: Peer,
-    pub(crate) grpc: Option<Grpc>,
-    pub(crate) name: Name,
-}
-
-#[derive(Debug)]
-pub(crate) enum Counting {
-    Counted(Admitted),
-    Exempt(Arc<Shard>),
-    /// Handed over to the body.
-    Moved,
-}
-
-impl Counting {
-    fn take(&mut self) -> Option<Admitted> {
-        match std::mem::replace(self, Self::Moved) {
-            Self::Counted(admitted) => Some(admitted),
-            Self::Exempt(_) | Self::Moved => None,
-        }
-    }
+    name: Name,
+    peer: Peer,
+    grpc: Option<Grpc>,
+    #[cfg(feature = "stream")]
+    stream: Option<StreamCall>,
 }
 
 impl Call {
-    fn is_cut(&self) -> bool {
-        matches!(&self.counting, Counting::Counted(admitted) if admitted.is_cut())
+    #[inline(always)]
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        let mut call = Self {
+            name: Name::NONE,
+            peer: Peer::of(request),
+            grpc: Grpc::of(request.headers()),
+            #[cfg(feature = "stream")]
+            stream: None,
+        };
+        call.name.set(request.method(), request.uri());
+        call
+    }
+
+    #[cfg(feature = "stream")]
+    pub(crate) fn with_stream(self, stream: Option<StreamCall>) -> Self {
+        Self { stream, ..self }
+    }
+
+    pub(crate) fn called(&self) -> Called {
+        Called::Request(Box::new(self.name.clone()))
+    }
+
+    #[inline]
+    fn is_grpc<B>(&self, response: &Response<B>) -> bool {
+        self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native)
+    }
+
+    /// What the body of an answer wants to know, unless it is short: such a one is polled once, and never waits.
+    #[inline]
+    fn name_for<B: Body>(&self, body: &B) -> Option<Box<Name>> {
+        match body.size_hint().exact() {
+            Some(0..=ONE_WRITE) => None,
+            _ => Some(Box::new(self.name.clone())),
+        }
     }
 
     /// Whether it was cut in the meantime.
-    fn park(&mut self, cx: &Context<'_>) -> bool {
-        let Counting::Counted(admitted) = &mut self.counting else {
-            return false;
-        };
-        let name = &self.name;
-        admitted.park(cx, StragglerPhase::Handler, || {
-            Called::Request(Box::new(name.clone()))
+    #[cold]
+    fn park(&self, admitted: &mut Admitted, waker: &mut Option<Waker>, cx: &Context<'_>) -> bool {
+        admitted.park(waker, cx, Wakes::CUT, StragglerPhase::Handler, || {
+            self.called()
         })
     }
 
-    fn answer<B: Body>(&mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
-        let shard = match &self.counting {
-            Counting::Counted(admitted) => admitted.shard(),
-            Counting::Exempt(shard) => shard,
-            Counting::Moved => unreachable!("a future is not polled after it is ready"),
-        };
-        self.peer.closes(shard.staged().phase, &mut response);
-        let Some(mut admitted) = self.counting.take() else {
-            return response.map(ResponseBody::uncounted);
-        };
-        let is_grpc =
-            self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native);
-        admitted.answered();
-        // Only a body of unknown length is sure to be polled a second time, and then wants the name.
-        let name = (!admitted.is_parked() && response.body().size_hint().exact().is_none())
-            .then(|| Box::new(self.name.clone()));
-        response.map(|body| ResponseBody::counted(body, admitted, name, is_grpc))
-    }
-
-    fn cut<B>(&mut self) -> Option<Response<ResponseBody<B>>> {
-        let admitted = self.counting.take()?;
-        let mut response = rejection::cut(self.grpc).map(|body| body.holding(admitted));
+    #[cold]
+    fn cut<B>(&self, admitted: &mut Option<Admitted>) -> Response<ResponseBody<B>> {
+        if let Some(admitted) = admitted {
+            admitted.answered(Wakes::CUT);
+        }
+        let mut response = rejection::cut(self.grpc).map(|body| body.holding(admitted.take()));
         self.peer.close(&mut response);
-        Some(response)
+        response
     }
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(crate) fn serving(future: F, call: Call) -> Self {
+    #[inline]
+    pub(crate) fn serving(future: F, admitted: Admitted, call: Call) -> Self {
         Self {
-            state: State::Serving { future, call },
+            future: Some(future),
+            admitted: Some(admitted),
+            waker: None,
+            call,
+            rejected: None,
         }
     }
 
-    pub(crate) fn rejected(response: Response<ResponseBody<B>>) -> Self {
+    #[cold]
+    pub(crate) fn rejected(call: Call, response: Response<ResponseBody<B>>) -> Self {
         Self {
-            state: State::Rejected {
-                response: Some(Box::new(response)),
-            },
+            future: None,
+            admitted: None,
+            waker: None,
+            call,
+            rejected: Some(Box::new(response)),
         }
     }
 }
@@ -124,40 +129,80 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        let result = match state.as_mut().project() {
-            StateProjection::Serving { future, call } => {
-                if call.is_cut() {
-                    Ok(call.cut())
-                } else {
-                    match future.poll(cx) {
-                        Poll::Ready(Ok(response)) => Ok(Some(call.answer(response))),
-                        Poll::Ready(Err(error)) => Err(error),
-                        Poll::Pending if call.park(cx) => Ok(call.cut()),
-                        Poll::Pending => return Poll::Pending,
+        let mut this = self.project();
+        let (Some(future), Some(admitted)) =
+            (this.future.as_mut().as_pin_mut(), &mut *this.admitted)
+        else {
+            return Poll::Ready(Ok(take_rejection(this.rejected)));
+        };
+        if !admitted.is_cut() {
+            // Declared before the answer, so that a panic drops it after the answer.
+            let held;
+            match future.poll(cx) {
+                Poll::Ready(Ok(mut response)) => {
+                    let is_grpc = this.call.is_grpc(&response);
+                    #[cfg(feature = "stream")]
+                    let ending = match admitted.is_counted() {
+                        true => StreamCall::ending(this.call.stream.as_ref(), &response),
+                        false => None,
+                    };
+                    #[cfg(feature = "stream")]
+                    let wakes = Ending::wakes(&ending);
+                    #[cfg(not(feature = "stream"))]
+                    let wakes = Wakes::CUT;
+                    let name = match admitted.is_settled() {
+                        true => {
+                            admitted.answered(wakes);
+                            None
+                        }
+                        false => this.call.name_for(response.body()),
+                    };
+                    if !admitted.is_serving() {
+                        this.call.peer.close(&mut response);
+                    }
+                    held = this.admitted.take();
+                    // Ends the handler before the count can end.
+                    this.future.set(None);
+                    let response =
+                        response.map(|body| ResponseBody::new(body, held, name, is_grpc));
+                    #[cfg(feature = "stream")]
+                    let response = response.map(|body| body.with_ending(ending));
+                    return Poll::Ready(Ok(response));
+                }
+                Poll::Ready(Err(error)) => {
+                    this.future.set(None);
+                    *this.admitted = None;
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending => {
+                    if !this.call.park(admitted, this.waker, cx) {
+                        return Poll::Pending;
                     }
                 }
             }
-            StateProjection::Rejected { response } => Ok(response.take().map(|boxed| *boxed)),
-            StateProjection::Done => Ok(None),
-        };
-        // Ends the handler, and on its error the count after it.
-        state.set(State::Done);
-        match result {
-            Ok(Some(response)) => Poll::Ready(Ok(response)),
-            Ok(None) => panic!("`ResponseFuture` polled after it was ready"),
-            Err(error) => Poll::Ready(Err(error)),
         }
+        let answer = this.call.cut(this.admitted);
+        this.future.set(None);
+        Poll::Ready(Ok(answer))
+    }
+}
+
+#[cold]
+fn take_rejection<B>(rejected: &mut Option<Box<Response<B>>>) -> Response<B> {
+    match rejected.take() {
+        Some(response) => *response,
+        None => panic!("`ResponseFuture` polled after it was ready"),
     }
 }
 
 impl<F, B> fmt::Debug for ResponseFuture<F, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.state {
-            State::Serving { .. } => "serving",
-            State::Rejected { .. } => "rejected",
-            State::Done => "done",
+        let state = match (&self.future, &self.rejected) {
+            (Some(_), _) => "serving",
+            (None, Some(_)) => "rejected",
+            (None, None) => "done",
         };
         f.debug_tuple("ResponseFuture").field(&state).finish()
     }

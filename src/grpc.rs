@@ -39,7 +39,9 @@ pub(crate) enum Grpc {
 impl Grpc {
     #[inline]
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get(CONTENT_TYPE)?.as_bytes();
+        // A constant would be built anew, and dropped, at every look-up.
+        static NAME: HeaderName = CONTENT_TYPE;
+        let value = headers.get(&NAME)?.as_bytes();
         let starts_with = |prefix: &[u8]| {
             value
                 .get(..prefix.len())

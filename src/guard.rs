@@ -3,7 +3,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::tracker::{Called, Epoch, Held, Waiter, Wakes};
+use crate::tracker::{Called, Held, Waiter, Wakes};
+use crate::Draining;
 
 /// Holds the drain for work that is not a request: an upgraded connection, a spawned task, a job.
 ///
@@ -24,8 +25,14 @@ impl DrainGuard {
     ///
     /// Cancel safe: it may be dropped and made again.
     pub fn cut(&self) -> GuardCut {
-        let (waiter, epoch) = self.held.cut_waiter();
-        GuardCut { waiter, epoch }
+        GuardCut {
+            waiter: self.held.waiter(),
+        }
+    }
+
+    /// Resolves once rejecting began; at once if it has. It is the moment to say goodbye and to end.
+    pub fn draining(&self) -> Draining {
+        Draining::new(self.held.waiter())
     }
 
     /// Whether [`cut`](Self::cut) would resolve at once.
@@ -51,7 +58,6 @@ impl fmt::Debug for DrainGuard {
 #[must_use = "futures do nothing unless polled"]
 pub struct GuardCut {
     waiter: Waiter,
-    epoch: Epoch,
 }
 
 impl Future for GuardCut {
@@ -59,7 +65,7 @@ impl Future for GuardCut {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.waiter.park(cx, Wakes::CUT);
-        match self.waiter.has_cut(self.epoch) {
+        match self.waiter.is_cut() {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }

@@ -8,10 +8,11 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::connection::Peer;
-use crate::future::{Call, Counting};
-use crate::grpc::Grpc;
+use crate::future::Call;
 use crate::slot::{Slot, Table};
-use crate::tracker::{Called, Name, Waiter, Wakes};
+#[cfg(feature = "stream")]
+use crate::stream::StreamCall;
+use crate::tracker::{Admitted, Waiter, Wakes};
 use crate::{
     BoxError, DrainGuard, Rejection, RequestHead, ResponseBody, ResponseFuture, Unavailable,
 };
@@ -23,10 +24,15 @@ use crate::{
 pub struct Drain<S, R = Unavailable> {
     inner: S,
     slot: Arc<Slot<R>>,
-    /// Keeps the slots, if the layer made this service; a clone reaches them without.
-    _table: Option<Arc<Table<R>>>,
     /// The inner service was polled ready and not called since.
     is_ready: bool,
+    /// Boxed: few services have one, and all are cloned and moved.
+    rare: Option<Box<Rare<R>>>,
+}
+
+struct Rare<R> {
+    /// Keeps the slots, if the layer made this service; a clone reaches them without.
+    _table: Option<Arc<Table<R>>>,
     /// Where a task waits that the inner service parked.
     parked: Option<Waiter>,
 }
@@ -36,9 +42,11 @@ impl<S, R> Drain<S, R> {
         Self {
             inner,
             slot: table.local(),
-            _table: Some(table),
             is_ready: false,
-            parked: None,
+            rare: Some(Box::new(Rare {
+                _table: Some(table),
+                parked: None,
+            })),
         }
     }
 
@@ -57,14 +65,37 @@ impl<S, R> Drain<S, R> {
         self.inner
     }
 
-    fn reject<F, B>(&self, head: &RequestHead<'_>) -> ResponseFuture<F, B>
+    /// Waits for the begin; whether it came.
+    #[cold]
+    fn park(&mut self, cx: &Context<'_>) -> bool {
+        let shard = &self.slot.shard;
+        let rare = self.rare.get_or_insert_with(|| {
+            Box::new(Rare {
+                _table: None,
+                parked: None,
+            })
+        });
+        rare.parked
+            .get_or_insert_with(|| Waiter::new(shard.clone()))
+            .park(cx, Wakes::BEGIN);
+        shard.is_closed()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reject<F, Q, B>(&self, request: &Request<Q>) -> ResponseFuture<F, B>
     where
         R: Rejection<B>,
     {
         let config = &self.slot.config;
-        let mut response = config.rejection.reject(head, &config.retry_after);
-        Peer::of(head).close(&mut response);
-        ResponseFuture::rejected(response)
+        let head = RequestHead::of(request);
+        let reject = || config.rejection.reject(&head, &config.retry_after);
+        #[cfg(feature = "stream")]
+        let mut response = config.stream.rejection(&head).unwrap_or_else(reject);
+        #[cfg(not(feature = "stream"))]
+        let mut response = reject();
+        Peer::of(request).close(&mut response);
+        ResponseFuture::rejected(Call::of(request), response)
     }
 }
 
@@ -75,9 +106,8 @@ impl<S: Clone, R> Clone for Drain<S, R> {
         Self {
             inner: self.inner.clone(),
             slot: self.slot.local(),
-            _table: None,
             is_ready: false,
-            parked: None,
+            rare: None,
         }
     }
 }
@@ -98,17 +128,12 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let polled = self.inner.poll_ready(cx);
         self.is_ready = matches!(polled, Poll::Ready(Ok(())));
-        if polled.is_pending() {
-            let shard = &self.slot.shard;
-            let parked = self
-                .parked
-                .get_or_insert_with(|| Waiter::new(shard.clone()));
-            parked.park(cx, Wakes::BEGIN);
-            if !shard.is_closed() {
-                return Poll::Pending;
-            }
+        if polled.is_pending() && !self.park(cx) {
+            return Poll::Pending;
         }
-        self.parked = None;
+        if let Some(rare) = &mut self.rare {
+            rare.parked = None;
+        }
         match polled {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
@@ -119,29 +144,31 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let Slot { shard, config, .. } = &*self.slot;
         let is_ready = std::mem::take(&mut self.is_ready);
-        let head = RequestHead::of(&request);
-        let counting = match (config.is_exempt(&head), is_ready) {
-            (true, true) => Counting::Exempt(shard.clone()),
-            (true, false) => return self.reject(&head),
-            (false, _) => match is_ready.then(|| shard.admit()).flatten() {
-                Some(admitted) => Counting::Counted(admitted),
-                None => {
-                    shard.reject();
-                    return self.reject(&head);
+        if config.is_exempt(&request) {
+            return match is_ready {
+                true => {
+                    let (admitted, call) = (Admitted::exempt(shard.clone()), Call::of(&request));
+                    ResponseFuture::serving(self.inner.call(request), admitted, call)
                 }
-            },
-        };
-        let call = Call {
-            counting,
-            peer: Peer::of(&head),
-            grpc: Grpc::of(head.headers()),
-            name: Name::of(head.method(), head.uri()),
-        };
-        if let (true, Counting::Counted(admitted)) = (config.share_guard, &call.counting) {
-            let guard = admitted.guard(Called::Request(Box::new(call.name.clone())));
-            request.extensions_mut().insert(DrainGuard::new(guard));
+                false => self.reject(&request),
+            };
         }
-        ResponseFuture::serving(self.inner.call(request), call)
+        let admitted = match is_ready {
+            true => shard.admit(),
+            false => None,
+        };
+        let Some(admitted) = admitted else {
+            shard.reject();
+            return self.reject(&request);
+        };
+        let call = Call::of(&request);
+        #[cfg(feature = "stream")]
+        let call = call.with_stream(StreamCall::of(&self.slot.stream, &request));
+        if config.share_guard {
+            let guard = DrainGuard::new(admitted.guard(call.called()));
+            request.extensions_mut().insert(guard);
+        }
+        ResponseFuture::serving(self.inner.call(request), admitted, call)
     }
 }
 

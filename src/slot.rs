@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use http::header::HeaderValue;
+use http::Request;
 
 use crate::tracker::{shard_of_thread, Padded, Shard};
 use crate::{DrainHandle, RequestHead};
@@ -18,6 +19,8 @@ pub(crate) struct Config<R> {
     pub(crate) rejection: Arc<R>,
     pub(crate) retry_after: HeaderValue,
     pub(crate) share_guard: bool,
+    #[cfg(feature = "stream")]
+    pub(crate) stream: crate::stream::StreamConfig,
 }
 
 impl<R> Config<R> {
@@ -27,6 +30,8 @@ impl<R> Config<R> {
             rejection: Arc::new(rejection),
             retry_after: whole_seconds(Duration::from_secs(1)),
             share_guard: false,
+            #[cfg(feature = "stream")]
+            stream: Default::default(),
         }
     }
 
@@ -36,10 +41,17 @@ impl<R> Config<R> {
             rejection: Arc::new(rejection),
             retry_after: self.retry_after,
             share_guard: self.share_guard,
+            #[cfg(feature = "stream")]
+            stream: self.stream,
         }
     }
 
-    pub(crate) fn is_exempt(&self, head: &RequestHead<'_>) -> bool {
+    #[inline]
+    pub(crate) fn is_exempt<B>(&self, request: &Request<B>) -> bool {
+        !self.exempt.is_empty() && self.exempts(&RequestHead::of(request))
+    }
+
+    fn exempts(&self, head: &RequestHead<'_>) -> bool {
         self.exempt.iter().any(|exempts| exempts(head))
     }
 }
@@ -56,6 +68,8 @@ impl<R> Clone for Config<R> {
             rejection: self.rejection.clone(),
             retry_after: self.retry_after.clone(),
             share_guard: self.share_guard,
+            #[cfg(feature = "stream")]
+            stream: self.stream.clone(),
         }
     }
 }
@@ -78,6 +92,9 @@ type Peers<R> = Box<[OnceLock<Weak<Slot<R>>>]>;
 pub(crate) struct Slot<R> {
     pub(crate) shard: Arc<Shard>,
     pub(crate) config: Arc<Config<R>>,
+    /// The slot's own copy, for it goes along with each request.
+    #[cfg(feature = "stream")]
+    pub(crate) stream: Arc<crate::stream::StreamConfig>,
     peers: Arc<Padded<Peers<R>>>,
 }
 
@@ -116,6 +133,8 @@ impl<R> Table<R> {
                 let slot = Arc::new(Slot {
                     shard: shard.clone(),
                     config: config.clone(),
+                    #[cfg(feature = "stream")]
+                    stream: Arc::new(config.stream.clone()),
                     peers: peers.clone(),
                 });
                 peer.get_or_init(|| Arc::downgrade(&slot));

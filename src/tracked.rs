@@ -1,11 +1,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use crate::tracker::{Admitted, Called};
+use crate::tracker::{Admitted, Called, Wakes};
 use crate::StragglerPhase;
 
 pin_project! {
@@ -16,6 +16,7 @@ pin_project! {
         #[pin]
         future: Option<F>,
         admitted: Option<Admitted>,
+        waker: Option<Waker>,
     }
 }
 
@@ -24,6 +25,7 @@ impl<F> Tracked<F> {
         Self {
             future: Some(future),
             admitted: Some(admitted),
+            waker: None,
         }
     }
 }
@@ -42,10 +44,13 @@ impl<F: Future> Future for Tracked<F> {
             true => None,
             false => match future.poll(cx) {
                 Poll::Ready(output) => Some(output),
-                Poll::Pending if admitted.park(cx, StragglerPhase::Handler, || Called::Nothing) => {
-                    None
+                Poll::Pending => {
+                    let phase = StragglerPhase::Handler;
+                    match admitted.park(this.waker, cx, Wakes::CUT, phase, || Called::Nothing) {
+                        true => None,
+                        false => return Poll::Pending,
+                    }
                 }
-                Poll::Pending => return Poll::Pending,
             },
         };
         this.future.set(None);

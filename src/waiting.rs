@@ -17,13 +17,19 @@ use crate::{DrainError, DrainReport, Phase};
 pub struct Changed {
     waiter: Waiter,
     seen: Staged,
+    // Without the tracker nobody would say that the last guard is gone.
+    _tracker: Arc<Tracker>,
 }
 
 impl Changed {
-    pub(crate) fn new(tracker: &Tracker) -> Self {
+    pub(crate) fn new(tracker: Arc<Tracker>) -> Self {
         let waiter = Waiter::new(tracker.shard().clone());
         let seen = waiter.shard().staged();
-        Self { waiter, seen }
+        Self {
+            waiter,
+            seen,
+            _tracker: tracker,
+        }
     }
 }
 
@@ -79,8 +85,7 @@ pub struct Draining {
 }
 
 impl Draining {
-    pub(crate) fn new(tracker: &Tracker) -> Self {
-        let waiter = Waiter::new(tracker.shard().clone());
+    pub(crate) fn new(waiter: Waiter) -> Self {
         let staged = waiter.shard().staged();
         let seen = staged.begins - u32::from(staged.phase > Phase::LameDuck);
         Self { waiter, seen }

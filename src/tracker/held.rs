@@ -1,19 +1,53 @@
 //! What is held of a shard: a request or tracked future, a guard, or only a place to wait at.
 
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Waker};
 
 use super::count::Epoch;
 use super::registry::{Called, Wakes};
-use super::shard::{Place, Shard};
+use super::shard::Shard;
 use crate::StragglerPhase;
 
-/// One request or tracked future in the count.
+/// One request or tracked future in the count, or a request that is exempt from it.
+///
+/// Two words, because it is moved with every request. Whoever has it keeps the waker beside it.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     shard: Arc<Shard>,
-    epoch: Epoch,
-    place: Option<Place>,
+    mark: Mark,
+}
+
+/// The epoch in the lower half. In the upper half 0, or one more than the key in the registry, or [`Mark::EXEMPT`].
+#[derive(Debug)]
+struct Mark(u64);
+
+impl Mark {
+    const EXEMPT: u64 = u32::MAX as u64;
+
+    #[inline]
+    fn epoch(&self) -> Epoch {
+        Epoch::from_bits(self.0 as u32)
+    }
+
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.0 >> 32 == 0
+    }
+
+    fn is_exempt(&self) -> bool {
+        self.0 >> 32 == Self::EXEMPT
+    }
+
+    fn key(&self) -> Option<u32> {
+        match self.0 >> 32 {
+            0 | Self::EXEMPT => None,
+            more => Some(more as u32 - 1),
+        }
+    }
+
+    fn set_key(&mut self, key: u32) {
+        self.0 |= (u64::from(key) + 1) << 32;
+    }
 }
 
 impl Admitted {
@@ -21,52 +55,99 @@ impl Admitted {
     pub(super) fn new(shard: Arc<Shard>, epoch: Epoch) -> Self {
         Self {
             shard,
-            epoch,
-            place: None,
+            mark: Mark(u64::from(epoch.bits())),
+        }
+    }
+
+    /// Neither counted, listed nor cut.
+    pub(crate) fn exempt(shard: Arc<Shard>) -> Self {
+        Self {
+            shard,
+            mark: Mark(Mark::EXEMPT << 32),
         }
     }
 
     /// A guard beside it, never refused.
     pub(crate) fn guard(&self, called: Called) -> Held {
-        Held::beside(&self.shard, self.epoch, called)
+        Held::beside(&self.shard, self.mark.epoch(), called)
+    }
+
+    pub(crate) fn is_counted(&self) -> bool {
+        !self.mark.is_exempt()
     }
 
     #[inline]
     pub(crate) fn is_cut(&self) -> bool {
-        self.shard.has_cut(self.epoch)
+        self.shard.has_cut(self.mark.epoch()) && !self.mark.is_exempt()
     }
 
-    pub(crate) fn is_parked(&self) -> bool {
-        self.place.is_some()
+    #[cfg(feature = "stream")]
+    pub(crate) fn shard(&self) -> &Shard {
+        &self.shard
     }
 
     #[inline]
-    pub(crate) fn shard(&self) -> &Arc<Shard> {
-        &self.shard
+    pub(crate) fn is_serving(&self) -> bool {
+        self.shard.is_serving()
+    }
+
+    /// Whether it is listed, or should not be.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.mark.is_plain()
     }
 
     /// To be called when what is counted waits: from here on a cut wakes this task, and it is known who holds the
     /// drain. Returns whether a cut came in the meantime.
     pub(crate) fn park(
         &mut self,
+        waker: &mut Option<Waker>,
         cx: &Context<'_>,
+        wakes: Wakes,
         phase: StragglerPhase,
         called: impl FnOnce() -> Called,
     ) -> bool {
-        if !Place::is_of(&self.place, cx) {
-            let holder = match self.place {
-                Some(_) => None,
-                None => Some((phase, called())),
-            };
-            self.shard.park(&mut self.place, cx, Wakes::CUT, holder);
+        if self.mark.is_exempt() {
+            return false;
+        }
+        if let Some(new) = unless_same(waker, cx) {
+            match self.mark.key() {
+                Some(key) => self.shard.reenter(key, new),
+                None => {
+                    let holder = Some((phase, called()));
+                    self.mark.set_key(self.shard.enter(new, wakes, holder));
+                }
+            }
         }
         self.is_cut()
     }
 
-    /// The handler has answered; what is known about the request says so from here on.
-    pub(crate) fn answered(&mut self) {
-        if let Some(place) = &self.place {
-            self.shard.answered(place);
+    /// The handler has answered: what is known about the request says so from here on, and `wakes` wakes it.
+    #[cold]
+    pub(crate) fn answered(&self, wakes: Wakes) {
+        if let Some(key) = self.mark.key() {
+            self.shard.answered(key, wakes);
+        }
+    }
+
+    #[cold]
+    fn drop_rare(&self) {
+        if let Some(key) = self.mark.key() {
+            self.shard.leave(key);
+        }
+        if !self.mark.is_exempt() {
+            self.shard.release(self.mark.epoch());
+        }
+    }
+}
+
+/// The waker to put into the registry, if the one that is there is another. So a poll with the same one takes no lock.
+fn unless_same(known: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
+    match known {
+        Some(known) if known.will_wake(cx.waker()) => None,
+        _ => {
+            *known = Some(cx.waker().clone());
+            Some(cx.waker().clone())
         }
     }
 }
@@ -74,10 +155,10 @@ impl Admitted {
 impl Drop for Admitted {
     #[inline]
     fn drop(&mut self) {
-        if self.place.is_some() {
-            self.shard.unpark(&mut self.place);
+        match self.mark.is_plain() {
+            true => self.shard.release(self.mark.epoch()),
+            false => self.drop_rare(),
         }
-        self.shard.release(self.epoch);
     }
 }
 
@@ -86,11 +167,11 @@ impl Drop for Admitted {
 pub(crate) struct Held {
     shard: Arc<Shard>,
     epoch: Epoch,
-    key: usize,
+    key: u32,
 }
 
 impl Held {
-    pub(super) fn new(shard: Arc<Shard>, epoch: Epoch, key: usize) -> Self {
+    pub(super) fn new(shard: Arc<Shard>, epoch: Epoch, key: u32) -> Self {
         Self { shard, epoch, key }
     }
 
@@ -108,9 +189,9 @@ impl Held {
         self.shard.guard_called(self.key)
     }
 
-    /// A waiter for the cut of this guard.
-    pub(crate) fn cut_waiter(&self) -> (Waiter, Epoch) {
-        (Waiter::new(self.shard.clone()), self.epoch)
+    /// A waiter that knows whether this guard is cut.
+    pub(crate) fn waiter(&self) -> Waiter {
+        Waiter::since(self.shard.clone(), self.epoch)
     }
 }
 
@@ -123,7 +204,7 @@ impl Clone for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shard.release_guard(self.key, self.epoch);
+        self.shard.release_guard(self.key);
     }
 }
 
@@ -131,36 +212,52 @@ impl Drop for Held {
 #[derive(Debug)]
 pub(crate) struct Waiter {
     shard: Arc<Shard>,
-    place: Option<Place>,
+    /// The one in the registry, if it waits already.
+    waker: Option<Waker>,
+    key: u32,
+    /// Of the guard whose cut it waits for.
+    epoch: Epoch,
 }
 
 impl Waiter {
     pub(crate) fn new(shard: Arc<Shard>) -> Self {
-        Self { shard, place: None }
+        Self::since(shard, Epoch::from_bits(0))
+    }
+
+    fn since(shard: Arc<Shard>, epoch: Epoch) -> Self {
+        Self {
+            shard,
+            waker: None,
+            key: 0,
+            epoch,
+        }
     }
 
     pub(crate) fn shard(&self) -> &Shard {
         &self.shard
     }
 
-    pub(crate) fn has_cut(&self, epoch: Epoch) -> bool {
-        self.shard.has_cut(epoch)
+    /// For the waiter of a guard: whether that is cut.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.shard.has_cut(self.epoch)
     }
 
     /// The caller looks at what it waits for after this, not before (invariant 7).
     pub(crate) fn park(&mut self, cx: &Context<'_>, wakes: Wakes) {
-        if !Place::is_of(&self.place, cx) {
-            self.shard.park(&mut self.place, cx, wakes, None);
+        let is_parked = self.waker.is_some();
+        if let Some(new) = unless_same(&mut self.waker, cx) {
+            match is_parked {
+                true => self.shard.reenter(self.key, new),
+                false => self.key = self.shard.enter(new, wakes, None),
+            }
         }
-    }
-
-    pub(crate) fn unpark(&mut self) {
-        self.shard.unpark(&mut self.place);
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.unpark();
+        if self.waker.is_some() {
+            self.shard.leave(self.key);
+        }
     }
 }

@@ -6,58 +6,100 @@ use http::{Method, Uri};
 
 const ROOM: usize = 62;
 
-/// `METHOD path`, cut to what fits; never the query.
+/// The methods of RFC 9110 and RFC 5789, which are stored by their place in here. The first stands for any other.
+const STANDARD: [&str; 10] = [
+    "", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "PATCH", "TRACE",
+];
+const LONGEST: usize = "OPTIONS".len();
+
+fn standard(method: &Method) -> u8 {
+    match *method {
+        Method::GET => 1,
+        Method::POST => 2,
+        Method::PUT => 3,
+        Method::DELETE => 4,
+        Method::HEAD => 5,
+        Method::OPTIONS => 6,
+        Method::CONNECT => 7,
+        Method::PATCH => 8,
+        Method::TRACE => 9,
+        _ => 0,
+    }
+}
+
+/// Method and path, together cut to what fits; never the query. Aligned, so that it moves in few steps.
 #[derive(Clone)]
+#[repr(align(8))]
 pub(crate) struct Name {
+    /// The path, if the method is a standard one; or else the method, a space and the path.
     text: [u8; ROOM],
-    method: u8,
     len: u8,
+    standard: u8,
 }
 
 impl Name {
-    pub(crate) fn none() -> Self {
-        Self {
-            text: [0; ROOM],
-            method: 0,
-            len: 0,
+    pub(crate) const NONE: Self = Self {
+        text: [0; ROOM],
+        len: 0,
+        standard: 0,
+    };
+
+    /// Fills an empty name, in place: one that is returned is copied.
+    #[inline]
+    pub(crate) fn set(&mut self, method: &Method, uri: &Uri) {
+        let path = uri.path();
+        self.standard = standard(method);
+        match self.text.get_mut(..path.len()) {
+            Some(text) if self.standard != 0 && path.len() <= ROOM - LONGEST => {
+                text.copy_from_slice(path.as_bytes());
+                self.len = path.len() as u8;
+            }
+            _ => self.set_cut(method.as_str(), path),
         }
     }
 
-    pub(crate) fn of(method: &Method, uri: &Uri) -> Self {
-        let mut name = Self::none();
-        name.method = name.push(method.as_str());
-        let (room, path) = (ROOM - usize::from(name.len), uri.path());
-        if path.len() <= room {
-            name.push(path);
-        } else {
-            name.push(&path[..floor_char_boundary(path, room.saturating_sub("…".len()))]);
-            name.push("…");
+    #[cold]
+    fn set_cut(&mut self, method: &str, path: &str) {
+        let room = match self.standard {
+            0 => {
+                self.push(method, ROOM);
+                self.push(" ", ROOM);
+                ROOM
+            }
+            _ => ROOM - method.len(),
+        };
+        match path.len() <= room - usize::from(self.len) {
+            true => self.push(path, room),
+            false => {
+                self.push(path, room.saturating_sub("…".len()));
+                self.push("…", room);
+            }
         }
-        name
     }
 
-    fn push(&mut self, text: &str) -> u8 {
+    /// As much of `text` as fits below `room`.
+    fn push(&mut self, text: &str, room: usize) {
         let start = usize::from(self.len);
-        let text = &text[..floor_char_boundary(text, ROOM - start)];
-        self.text[start..start + text.len()].copy_from_slice(text.as_bytes());
-        self.len += text.len() as u8;
-        self.len
+        let end = floor_char_boundary(text, room.saturating_sub(start));
+        self.text[start..start + end].copy_from_slice(&text.as_bytes()[..end]);
+        self.len += end as u8;
     }
 
-    fn is_none(&self) -> bool {
-        self.len == 0
+    fn parts(&self) -> (&str, &str) {
+        let text = &self.text[..usize::from(self.len)];
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        match self.standard {
+            0 => text.split_once(' ').unwrap_or((text, "")),
+            standard => (STANDARD[usize::from(standard)], text),
+        }
     }
 
-    fn text(&self, from: u8, to: u8) -> Option<&str> {
-        std::str::from_utf8(&self.text[usize::from(from)..usize::from(to)]).ok()
+    pub(crate) fn method(&self) -> &str {
+        self.parts().0
     }
 
-    pub(crate) fn method(&self) -> Option<&str> {
-        self.text(0, self.method).filter(|_| !self.is_none())
-    }
-
-    pub(crate) fn path(&self) -> Option<&str> {
-        self.text(self.method, self.len).filter(|_| !self.is_none())
+    pub(crate) fn path(&self) -> &str {
+        self.parts().1
     }
 }
 
@@ -81,26 +123,45 @@ fn floor_char_boundary(text: &str, most: usize) -> usize {
 mod tests {
     use super::*;
 
+    fn name_of(method: &Method, uri: &Uri) -> Name {
+        let mut name = Name::NONE;
+        name.set(method, uri);
+        name
+    }
+
     #[test]
     fn the_query_is_left_out_and_a_long_path_is_cut() {
-        let name = Name::of(&Method::GET, &Uri::from_static("/events?token=secret"));
-        assert_eq!((name.method(), name.path()), (Some("GET"), Some("/events")));
+        let name = name_of(&Method::GET, &Uri::from_static("/events?token=secret"));
+        assert_eq!((name.method(), name.path()), ("GET", "/events"));
 
         let long = format!("/{}", "a".repeat(200));
-        let name = Name::of(&Method::DELETE, &long.parse().unwrap());
-        let path = name.path().unwrap();
+        let name = name_of(&Method::DELETE, &long.parse().unwrap());
+        let path = name.path();
         assert!(path.ends_with("a…") && path.len() == ROOM - "DELETE".len());
+    }
+
+    #[test]
+    fn a_path_that_just_fits_is_whole() {
+        for (method, room) in [(Method::GET, 59), (Method::OPTIONS, 55)] {
+            let whole = format!("/{}", "a".repeat(room - 1));
+            let name = name_of(&method, &whole.parse().unwrap());
+            assert_eq!((name.method(), name.path()), (method.as_str(), &*whole));
+        }
+    }
+
+    #[test]
+    fn every_standard_method_and_any_other_keeps_its_name() {
+        for method in STANDARD[1..].iter().chain(&["PROPFIND"]) {
+            let parsed = Method::from_bytes(method.as_bytes()).unwrap();
+            let name = name_of(&parsed, &Uri::from_static("/a"));
+            assert_eq!((name.method(), name.path()), (*method, "/a"));
+        }
     }
 
     #[test]
     fn a_long_extension_method_leaves_no_room_and_breaks_nothing() {
         let method = Method::from_bytes("M".repeat(100).as_bytes()).unwrap();
-        let name = Name::of(&method, &Uri::from_static("/events"));
-        assert_eq!(name.method().unwrap().len(), ROOM);
-    }
-
-    #[test]
-    fn no_name_has_no_parts() {
-        assert_eq!((Name::none().method(), Name::none().path()), (None, None));
+        let name = name_of(&method, &Uri::from_static("/events"));
+        assert_eq!((name.method().len(), name.path()), (ROOM, ""));
     }
 }

@@ -67,16 +67,19 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn insert(&mut self, entry: Entry) -> usize {
-        self.entries.insert(entry)
+    /// # Panics
+    ///
+    /// With 2^32 entries, whose memory no machine has.
+    pub(crate) fn insert(&mut self, entry: Entry) -> u32 {
+        u32::try_from(self.entries.insert(entry)).expect("a shard has fewer than 2^32 waiters")
     }
 
-    pub(crate) fn remove(&mut self, key: usize) -> Entry {
-        self.entries.remove(key)
+    pub(crate) fn remove(&mut self, key: u32) -> Entry {
+        self.entries.remove(key as usize)
     }
 
-    pub(crate) fn get_mut(&mut self, key: usize) -> &mut Entry {
-        &mut self.entries[key]
+    pub(crate) fn get_mut(&mut self, key: u32) -> &mut Entry {
+        &mut self.entries[key as usize]
     }
 
     pub(crate) fn next_id(&mut self) -> u64 {

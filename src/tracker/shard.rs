@@ -1,7 +1,7 @@
 //! One core's part of the count, and the registry of those on it who wait.
 
 use std::sync::{Arc, Weak};
-use std::task::{Context, Waker};
+use std::task::Waker;
 
 use tokio::time::Instant;
 
@@ -29,19 +29,6 @@ pub(crate) struct Shard {
 struct Counted {
     count: Count,
     rejected: Tally,
-}
-
-/// A place in a registry, and the waker that is in it, so that a poll with the same waker takes no lock.
-#[derive(Debug)]
-pub(crate) struct Place {
-    key: usize,
-    waker: Waker,
-}
-
-impl Place {
-    pub(super) fn is_of(place: &Option<Self>, cx: &Context<'_>) -> bool {
-        matches!(place, Some(place) if place.waker.will_wake(cx.waker()))
-    }
 }
 
 impl Shard {
@@ -81,13 +68,13 @@ impl Shard {
     }
 
     /// One more guard beside something that is held.
-    pub(super) fn add_guard(&self, called: Called) -> usize {
+    pub(super) fn add_guard(&self, called: Called) -> u32 {
         let mut registry = lock(&self.registry.0);
         self.counted.0.count.add();
         self.insert_guard(&mut registry, called)
     }
 
-    pub(super) fn guard_called(&self, key: usize) -> Called {
+    pub(super) fn guard_called(&self, key: u32) -> Called {
         let mut registry = lock(&self.registry.0);
         match &registry.get_mut(key).holder {
             Some(holder) => holder.called.clone(),
@@ -97,23 +84,31 @@ impl Shard {
 
     #[inline]
     pub(super) fn release(&self, admitted: Epoch) {
-        let released = self.counted.0.count.release(admitted);
-        if released.was_cut {
-            lock(&self.registry.0).cut_and_held -= 1;
-        }
-        if released.emptied {
+        let count = &self.counted.0.count;
+        let emptied = match count.release_uncut(admitted) {
+            Some(emptied) => emptied,
+            None => self.release_cut(),
+        };
+        if emptied {
             self.settle();
         }
     }
 
-    pub(super) fn release_guard(&self, key: usize, admitted: Epoch) {
+    #[cold]
+    fn release_cut(&self) -> bool {
+        let mut registry = lock(&self.registry.0);
+        registry.cut_and_held -= 1;
+        self.counted.0.count.release_any()
+    }
+
+    pub(super) fn release_guard(&self, key: u32) {
         let mut registry = lock(&self.registry.0);
         registry.guards -= 1;
         let entry = registry.remove(key);
-        let released = self.counted.0.count.release(admitted);
+        let emptied = self.counted.0.count.release_any();
         drop(registry);
         drop(entry);
-        if released.emptied {
+        if emptied {
             self.settle();
         }
     }
@@ -123,14 +118,22 @@ impl Shard {
         self.cuts.has_cut(admitted)
     }
 
-    pub(super) fn answered(&self, place: &Place) {
+    /// When rejecting began, unless it did not or nobody is left who could begin it.
+    #[cfg(feature = "stream")]
+    pub(crate) fn rejecting_since(&self) -> Option<Instant> {
+        self.tracker.upgrade()?.rejecting_since()
+    }
+
+    pub(super) fn answered(&self, key: u32, wakes: Wakes) {
         let mut registry = lock(&self.registry.0);
-        if let Some(holder) = &mut registry.get_mut(place.key).holder {
+        let entry = registry.get_mut(key);
+        entry.wakes = wakes;
+        if let Some(holder) = &mut entry.holder {
             holder.phase = StragglerPhase::Body;
         }
     }
 
-    fn insert_guard(&self, registry: &mut Registry, called: Called) -> usize {
+    fn insert_guard(&self, registry: &mut Registry, called: Called) -> u32 {
         registry.guards += 1;
         let holder = self.holder(registry, StragglerPhase::Guard, called);
         registry.insert(Entry {
@@ -159,6 +162,10 @@ impl Shard {
     }
 
     #[inline]
+    pub(crate) fn is_serving(&self) -> bool {
+        self.stage.0.is_serving()
+    }
+
     pub(crate) fn staged(&self) -> Staged {
         self.stage.0.load()
     }
@@ -210,45 +217,35 @@ impl Shard {
         self.held().saturating_sub(registry.holders().count())
     }
 
-    /// Makes sure that an entry with this task's waker is in the registry. The caller looks at what it waits for
-    /// afterwards, not before (invariant 7).
-    pub(super) fn park(
+    /// Makes an entry that wakes this task. Whoever is to be woken looks at what it waits for afterwards, not before
+    /// (invariant 7).
+    pub(super) fn enter(
         &self,
-        place: &mut Option<Place>,
-        cx: &Context<'_>,
+        waker: Waker,
         wakes: Wakes,
         holder: Option<(StragglerPhase, Called)>,
-    ) {
-        let waker = cx.waker().clone();
-        match place {
-            Some(place) => {
-                let old = lock(&self.registry.0)
-                    .get_mut(place.key)
-                    .waker
-                    .replace(waker.clone());
-                place.waker = waker;
-                drop(old);
-            }
-            None => {
-                let mut registry = lock(&self.registry.0);
-                let holder =
-                    holder.map(|(phase, called)| self.holder(&mut registry, phase, called));
-                let key = registry.insert(Entry {
-                    waker: Some(waker.clone()),
-                    wakes,
-                    holder,
-                });
-                *place = Some(Place { key, waker });
-            }
-        }
+    ) -> u32 {
+        let mut registry = lock(&self.registry.0);
+        let holder = holder.map(|(phase, called)| self.holder(&mut registry, phase, called));
+        registry.insert(Entry {
+            waker: Some(waker),
+            wakes,
+            holder,
+        })
     }
 
-    pub(super) fn unpark(&self, place: &mut Option<Place>) {
-        if let Some(place) = place.take() {
-            let entry = lock(&self.registry.0).remove(place.key);
-            // Outside the lock: dropping a waker may run anything.
-            drop(entry);
-        }
+    /// Lets an entry wake this task from here on. Invariant 7 as for `enter`.
+    pub(super) fn reenter(&self, key: u32, waker: Waker) {
+        let mut registry = lock(&self.registry.0);
+        let old = registry.get_mut(key).waker.replace(waker);
+        drop(registry);
+        drop(old);
+    }
+
+    pub(super) fn leave(&self, key: u32) {
+        let entry = lock(&self.registry.0).remove(key);
+        // Outside the lock: dropping a waker may run anything.
+        drop(entry);
     }
 
     #[cold]

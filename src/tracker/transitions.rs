@@ -254,7 +254,7 @@ impl Tracker {
             unseen += shard.holders(|holder| {
                 let (method, path, label) = match &holder.called {
                     Called::Nothing => (None, None, None),
-                    Called::Request(name) => (name.method(), name.path(), None),
+                    Called::Request(name) => (Some(name.method()), Some(name.path()), None),
                     Called::Label(label) => (None, None, Some(label.clone())),
                 };
                 stragglers.push(Straggler {
@@ -268,7 +268,9 @@ impl Tracker {
             });
         }
         stragglers.sort_by(|a, b| b.age.cmp(&a.age).then(a.id.cmp(&b.id)));
-        let least = self.rejecting_for(now);
+        let least = self
+            .rejecting_since()
+            .map_or(Duration::ZERO, |began| now.saturating_duration_since(began));
         stragglers.extend((0..unseen).map(|_| Straggler {
             id: 0,
             method: None,
@@ -280,12 +282,10 @@ impl Tracker {
         stragglers
     }
 
-    /// Whoever is in flight was admitted at least that long ago.
-    fn rejecting_for(&self, now: Instant) -> Duration {
+    /// When rejecting began, in the drain that is on.
+    pub(crate) fn rejecting_since(&self) -> Option<Instant> {
         let state = lock(&self.state);
-        let began = state.drain.as_ref().and_then(|drain| drain.began.as_ref());
-        began.map_or(Duration::ZERO, |began| {
-            now.saturating_duration_since(began.at)
-        })
+        let began = state.drain.as_ref()?.began.as_ref()?;
+        Some(began.at)
     }
 }

@@ -1,5 +1,35 @@
 //! Everything that needs no process of its own, linked once.
 
+// Tests run on the newest Rust; what the crate itself needs is older.
+#![allow(clippy::incompatible_msrv)]
+
+mod support;
+
+mod hammer;
+mod phases;
+mod rules_admission;
+mod rules_connection;
+mod rules_cut;
+mod rules_cut_counts;
+mod rules_order;
+mod rules_passthrough;
+mod rules_readiness;
+mod rules_rejection;
+mod rules_resume;
+#[cfg(feature = "shutdown")]
+mod shutdown_cut;
+#[cfg(feature = "shutdown")]
+mod shutdown_hooks;
+#[cfg(feature = "axum")]
+mod shutdown_listener;
+#[cfg(feature = "shutdown")]
+mod shutdown_log;
+#[cfg(feature = "shutdown")]
+mod shutdown_order;
+#[cfg(feature = "shutdown")]
+mod shutdown_server;
+#[cfg(feature = "shutdown")]
+mod shutdown_support;
 mod sockets_axum;
 mod sockets_close;
 mod sockets_cut;
@@ -14,3 +44,8 @@ mod sockets_raw;
 mod sockets_storm;
 mod sockets_streams;
 mod sockets_support;
+#[cfg(feature = "stream")]
+mod streams;
+mod waiting;
+#[cfg(feature = "axum")]
+mod websocket;

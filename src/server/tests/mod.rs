@@ -1,0 +1,11 @@
+//! Over real sockets, and where time matters over pipes with a paused clock.
+
+mod accepting;
+mod answers;
+mod clock;
+mod http2;
+mod lifetime;
+mod support;
+mod told;
+mod units;
+mod upgrades;
