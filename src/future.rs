@@ -7,6 +7,7 @@ use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use crate::body::Watch;
 use crate::connection::Peer;
 use crate::grpc::Grpc;
 #[cfg(feature = "stream")]
@@ -79,6 +80,34 @@ impl Call {
         }
     }
 
+    /// Makes the handler's answer ready to go; returns what its body wants to know.
+    #[inline(always)]
+    fn answered<B: Body>(&self, admitted: &Admitted, response: &mut Response<B>) -> Watch {
+        #[cfg(feature = "stream")]
+        let ending = match admitted.is_counted() {
+            true => StreamCall::ending(self.stream.as_ref(), response),
+            false => None,
+        };
+        #[cfg(feature = "stream")]
+        let wakes = Ending::wakes(&ending);
+        #[cfg(not(feature = "stream"))]
+        let wakes = Wakes::CUT;
+        let name = match admitted.is_settled() {
+            true => {
+                admitted.answered(wakes);
+                None
+            }
+            false => self.name_for(response.body()),
+        };
+        if !admitted.is_serving() {
+            self.peer.close(response);
+        }
+        let watch = Watch::new(name, self.is_grpc(response));
+        #[cfg(feature = "stream")]
+        let watch = watch.with_ending(ending);
+        watch
+    }
+
     /// Whether it was cut in the meantime.
     #[cold]
     fn park(&self, admitted: &mut Admitted, waker: &mut Option<Waker>, cx: &Context<'_>) -> bool {
@@ -138,36 +167,20 @@ where
             return Poll::Ready(Ok(take_rejection(this.rejected)));
         };
         if !admitted.is_cut() {
+            // Declared before the answer, so that a panic drops it after the answer.
+            let held;
             match future.poll(cx) {
                 Poll::Ready(Ok(mut response)) => {
+                    held = this.admitted.take();
                     // Ends the handler before the count can end.
                     this.future.set(None);
-                    #[cfg(feature = "stream")]
-                    let ending = match admitted.is_counted() {
-                        true => StreamCall::ending(this.call.stream.as_ref(), &response),
-                        false => None,
-                    };
-                    #[cfg(feature = "stream")]
-                    let wakes = Ending::wakes(&ending);
-                    #[cfg(not(feature = "stream"))]
-                    let wakes = Wakes::CUT;
-                    let name = match admitted.is_settled() {
-                        true => {
-                            admitted.answered(wakes);
-                            None
+                    return Poll::Ready(Ok(match &held {
+                        Some(admitted) => {
+                            let watch = this.call.answered(admitted, &mut response);
+                            response.map(|body| ResponseBody::new(body, held, watch))
                         }
-                        false => this.call.name_for(response.body()),
-                    };
-                    if !admitted.is_serving() {
-                        this.call.peer.close(&mut response);
-                    }
-                    let is_grpc = this.call.is_grpc(&response);
-                    let held = this.admitted.take();
-                    let response =
-                        response.map(|body| ResponseBody::new(body, held, name, is_grpc));
-                    #[cfg(feature = "stream")]
-                    let response = response.map(|body| body.with_ending(ending));
-                    return Poll::Ready(Ok(response));
+                        None => response.map(ResponseBody::uncounted),
+                    }));
                 }
                 Poll::Ready(Err(error)) => {
                     this.future.set(None);
