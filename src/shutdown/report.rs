@@ -150,9 +150,10 @@ impl Termination for ShutdownReport {
 /// A few aligned lines, without a line break at the end.
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = match self.is_complete() {
-            true => "complete",
-            false => "incomplete",
+        let verdict = match (self.is_complete(), self.still_held.is_empty()) {
+            (true, _) => "drained",
+            (false, true) => "drained, with losses,",
+            (false, false) => "not drained",
         };
         let phases = &self.phases;
         write!(
