@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -142,6 +142,23 @@ async fn raw_get(addr: SocketAddr) -> TcpStream {
     send(&mut peer, &[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1]).await;
     send(&mut peer, &head).await;
     peer
+}
+
+#[tokio::test]
+async fn websockets_over_http2_are_allowed_by_the_settings() {
+    let (_server, addr) = Server::over_tcp(hello()).await;
+    let mut peer = raw_get(addr).await;
+    let mut head = [0; 9];
+    let read = within("the head of a frame", peer.read_exact(&mut head)).await;
+    read.unwrap();
+    assert_eq!(head[3], 4, "settings come first");
+    let mut settings = vec![0; usize::from(head[2])];
+    let read = within("the settings", peer.read_exact(&mut settings)).await;
+    read.unwrap();
+    // RFC 8441, section 3.
+    let connect_protocol = [0, 8, 0, 0, 0, 1];
+    let mut settings = settings.chunks(6);
+    assert!(settings.any(|setting| setting == connect_protocol));
 }
 
 #[tokio::test]
