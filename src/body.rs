@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::tracker::{Admitted, Called, Name};
+use crate::tracker::{Admitted, Called};
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
 pin_project! {
@@ -35,7 +35,7 @@ pin_project! {
 /// What is known of a body that holds a request.
 struct Watch {
     waker: Option<Waker>,
-    name: Option<Box<Name>>,
+    name: Option<Box<str>>,
     is_grpc: bool,
     was_polled: bool,
     ended: bool,
@@ -46,7 +46,7 @@ impl<B> ResponseBody<B> {
     pub(crate) fn new(
         body: B,
         held: Option<Admitted>,
-        name: Option<Box<Name>>,
+        name: Option<Box<str>>,
         is_grpc: bool,
     ) -> Self {
         Self {

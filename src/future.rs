@@ -47,7 +47,7 @@ impl Call {
     }
 
     pub(crate) fn called(&self) -> Called {
-        Called::Request(Box::new(self.name.clone()))
+        Called::Request(self.name.keep())
     }
 
     #[inline]
@@ -58,10 +58,10 @@ impl Call {
     /// What the body of an answer wants to know, if it is of unknown length: only such a one is sure to be polled a
     /// second time.
     #[inline]
-    fn name_for<B: Body>(&self, body: &B) -> Option<Box<Name>> {
+    fn name_for<B: Body>(&self, body: &B) -> Option<Box<str>> {
         match body.size_hint().exact() {
             Some(_) => None,
-            None => Some(Box::new(self.name.clone())),
+            None => Some(self.name.keep()),
         }
     }
 

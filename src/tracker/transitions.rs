@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::count::Staged;
+use super::name::method_and_path;
 use super::registry::{Called, Wakes};
 use super::sync::lock;
 use super::Tracker;
@@ -254,7 +255,10 @@ impl Tracker {
             unseen += shard.holders(|holder| {
                 let (method, path, label) = match &holder.called {
                     Called::Nothing => (None, None, None),
-                    Called::Request(name) => (Some(name.method()), Some(name.path()), None),
+                    Called::Request(kept) => {
+                        let (method, path) = method_and_path(kept);
+                        (Some(method), Some(path), None)
+                    }
                     Called::Label(label) => (None, None, Some(label.clone())),
                 };
                 stragglers.push(Straggler {
