@@ -75,8 +75,12 @@ impl Tracker {
         self.stage.0.publish(state.staged);
     }
 
-    fn announce(&self, phase: Phase, fired: Wakes) {
+    fn log(&self, phase: Phase) {
         tracing::info!(target: "tower_drain", %phase, in_flight = self.in_flight(), "phase changed");
+    }
+
+    fn announce(&self, phase: Phase, fired: Wakes) {
+        self.log(phase);
         for shard in self.shards() {
             shard.wake(fired.and(Wakes::CHANGE));
         }
@@ -127,10 +131,13 @@ impl Tracker {
         self.publish(&mut state, Phase::Draining);
         let drained = self.settle_locked(&mut state);
         drop(state);
+        // One pass over those who wait, also where two phases are announced.
+        let mut fired = Wakes::BEGIN;
         if left {
-            self.announce(Phase::LameDuck, Wakes::LEAVE);
+            self.log(Phase::LameDuck);
+            fired = fired.and(Wakes::LEAVE);
         }
-        self.announce(Phase::Draining, Wakes::BEGIN);
+        self.announce(Phase::Draining, fired);
         if drained {
             self.announce(Phase::Drained, Wakes::CHANGE);
         }
