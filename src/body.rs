@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use crate::stream::Ending;
 #[cfg(not(feature = "stream"))]
 use crate::tracker::Wakes;
-use crate::tracker::{Admitted, Called, Name};
+use crate::tracker::{Admitted, Called};
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
 pin_project! {
@@ -39,7 +39,7 @@ pin_project! {
 /// What is known of a body that holds a request.
 pub(crate) struct Watch {
     waker: Option<Waker>,
-    name: Option<Box<Name>>,
+    name: Option<Box<str>>,
     is_grpc: bool,
     was_polled: bool,
     ended: bool,
@@ -102,7 +102,7 @@ impl<B> Default for ResponseBody<B> {
 
 impl Watch {
     #[inline]
-    pub(crate) fn new(name: Option<Box<Name>>, is_grpc: bool) -> Self {
+    pub(crate) fn new(name: Option<Box<str>>, is_grpc: bool) -> Self {
         Self {
             waker: None,
             name,

@@ -63,7 +63,7 @@ impl Call {
     }
 
     pub(crate) fn called(&self) -> Called {
-        Called::Request(Box::new(self.name.clone()))
+        Called::Request(self.name.keep())
     }
 
     #[inline]
@@ -73,10 +73,10 @@ impl Call {
 
     /// What the body of an answer wants to know, unless it is short: such a one is polled once, and never waits.
     #[inline]
-    fn name_for<B: Body>(&self, body: &B) -> Option<Box<Name>> {
+    fn name_for<B: Body>(&self, body: &B) -> Option<Box<str>> {
         match body.size_hint().exact() {
             Some(0..=ONE_WRITE) => None,
-            _ => Some(Box::new(self.name.clone())),
+            _ => Some(self.name.keep()),
         }
     }
 
