@@ -40,9 +40,6 @@ fn main() {
     );
     let added = |row: usize, column: usize| best[row][column] - best[bare][column];
 
-    for (row, name) in names.iter().enumerate() {
-        eprintln!("{name:<40} {:.1?}", best[row]);
-    }
     let mut report = Report::new("contention");
     let ratio = |name: &str, column| added(of(name), column) / added(peer, column);
     report.row(

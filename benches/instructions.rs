@@ -1,7 +1,7 @@
 //! Instructions that each candidate adds to a request, counted by valgrind.
 //!
 //! `cargo bench --bench instructions` runs itself under callgrind, once with few and once with many requests for each
-//! candidate, so that what is not per request cancels out. With the name of a candidate, a number and `--bench` it is
+//! candidate, so that what is not per request cancels out. With the name of a candidate and a number it is
 //! such a run; `callgrind_annotate` shows where the instructions go.
 
 mod common;
@@ -10,6 +10,7 @@ use std::env;
 use std::process::Command;
 
 use common::candidates::{self, Candidate};
+use common::report::{Report, Target};
 
 const FEW: u64 = 1_000;
 const MANY: u64 = 11_000;
@@ -21,9 +22,9 @@ fn all() -> Vec<Candidate> {
 }
 
 fn main() {
-    let arguments: Vec<_> = env::args().skip(1).filter(|it| it != "--bench").collect();
+    let arguments: Vec<_> = env::args().skip(1).collect();
     match &arguments[..] {
-        [] => compare(),
+        [only] if only == "--bench" => compare(),
         [candidate, requests] => {
             let requests = requests.parse().expect("a number of requests");
             let all = all();
@@ -39,12 +40,21 @@ fn compare() {
         let extra = instructions(name, MANY) - instructions(name, FEW);
         extra as f64 / (MANY - FEW) as f64
     };
+    let mut report = Report::new("instructions");
     let bare = per_request(candidates::BARE);
-    println!("{:<40} {:>8} {:>8}", "instructions", "in all", "added");
-    println!("{:<40} {bare:>8.0} {:>8}", candidates::BARE, "-");
+    report.row("instructions, bare", bare, 0, Target::None);
     for candidate in all().iter().filter(|it| it.name != candidates::BARE) {
-        let all = per_request(candidate.name);
-        println!("{:<40} {all:>8.0} {:>8.0}", candidate.name, all - bare);
+        let target = match candidate.name {
+            candidates::DRAIN => Target::AtMost(150.0, 250.0),
+            _ => Target::None,
+        };
+        let added = per_request(candidate.name) - bare;
+        report.row(
+            &format!("instructions added, {}", candidate.name),
+            added,
+            0,
+            target,
+        );
     }
 }
 

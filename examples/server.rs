@@ -1,15 +1,17 @@
-//! A server that drains on SIGTERM, to be tried out by hand and driven by tests.
+//! A server to drive by hand, and the page of code that an operator copies.
 //!
 //! ```sh
-//! cargo run --example server &
+//! cargo run --all-features --example server &
 //! curl -N 'http://127.0.0.1:3000/events?n=50' &
 //! sleep 1; kill -TERM %1
-//! curl -i http://127.0.0.1:3000/          # 503
-//! curl -i http://127.0.0.1:3000/livez     # 200
 //! ```
 //!
-//! `ADDR` is where it listens, `127.0.0.1:3000` unless it is set. `GRACEFUL_SHUTDOWN_TIMEOUT` is for how many
-//! seconds it waits for what is in flight, 300 unless it is set; then it cuts the rest, and exits with 1.
+//! | variable | meaning |
+//! |---|---|
+//! | `ADDR` | where it listens; `127.0.0.1:3000` unless it is set |
+//! | `ADMIN_ADDR` | where probes and status are served too, until the very end |
+//! | `STOP_ACCEPTING` | `at-lame-duck`, `at-drain` (default) or `after-drain` |
+//! | `GRACEFUL_SHUTDOWN_..` | see `Timeouts::from_env` and `Signals::from_env` |
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -25,16 +27,14 @@ use axum::http::{header, Request, StatusCode};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::Router;
+use axum::{Extension, Router};
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{signal, SignalKind};
-use tokio::sync::oneshot;
-use tower_drain::{BoxError, DrainGuard, DrainHandle, DrainLayer, DrainReason, Phase};
-use tracing::{error, info, warn};
-
-/// How long a peer may take to close its side.
-const CLOSE: Duration = Duration::from_secs(10);
+use tower_drain::{
+    BoxError, DrainGuard, DrainHandle, DrainLayer, Goodbye, Phase, Shutdown, ShutdownReport,
+    Signals, StopAccepting, StreamPolicy, Timeouts,
+};
+use tracing::{error, info};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -43,8 +43,10 @@ async fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     match run().await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(report) => {
+            info!("\n{report}");
+            report.exit_code()
+        }
         Err(error) => {
             error!("{error}");
             ExitCode::FAILURE
@@ -52,92 +54,103 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether everything that was admitted came to its own end.
-async fn run() -> Result<bool, BoxError> {
-    let timeout = drain_timeout()?;
-    // Before the first connection: until then a SIGTERM kills the process.
-    let mut sigterm = signal(SignalKind::terminate())?;
-
+async fn run() -> Result<ShutdownReport, BoxError> {
     let handle = DrainHandle::new();
-    let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".into());
-    let listener = TcpListener::bind(&address)
-        .await
-        .map_err(|error| format!("ADDR: cannot listen on `{address}`: {error}"))?;
-    println!("listening on http://{}", listener.local_addr()?);
-
-    // Its port stays open while it drains, so that newcomers are told.
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, app(&handle))
-        .with_graceful_shutdown(async { stopped.await.unwrap_or_default() });
-    let server = tokio::spawn(async { server.await });
-
-    sigterm.recv().await;
-    let all_gone = drain(&handle, timeout).await;
-    stop.send(()).unwrap_or_default();
-    // The last frames are written when the server returns, not before.
-    let closed = tokio::time::timeout(CLOSE, server).await;
-    match closed {
-        Ok(served) => served??,
-        Err(_) => warn!("connections are still open after {CLOSE:?}: dropped"),
-    }
-    Ok(all_gone)
-}
-
-fn drain_timeout() -> Result<Duration, BoxError> {
-    const NAME: &str = "GRACEFUL_SHUTDOWN_TIMEOUT";
-    let Some(value) = env::var_os(NAME) else {
-        return Ok(Duration::from_secs(300));
-    };
-    let seconds = value.to_str().and_then(|text| text.parse().ok());
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| {
-            format!("{NAME}: {value:?} is not a number of seconds: set one, such as 30 or 0.5")
-                .into()
+    // First of all: until the handlers are installed, a SIGTERM kills the process.
+    let mut shutdown = Shutdown::new(handle.clone())
+        .timeouts(Timeouts::from_env()?)
+        .signals(Signals::from_env()?)
+        .stop_accepting(stop_accepting()?)
+        .on_begin("say goodbye", Duration::from_secs(5), |status| async move {
+            info!("leaving, with {} in flight", status.in_flight);
+            Ok(())
         })
+        .on_cut("save work", Duration::from_secs(2), |cut| async move {
+            info!(
+                "{} cut, {} still held",
+                cut.ended.len(),
+                cut.still_held.len()
+            );
+            Ok(())
+        })
+        .on_drained(
+            "close the pool",
+            Duration::from_secs(2),
+            |report| async move {
+                info!(
+                    "closing what requests needed; {} were rejected",
+                    report.rejected
+                );
+                Ok(())
+            },
+        );
+    if let Ok(address) = env::var("ADMIN_ADDR") {
+        let listener = bind("ADMIN_ADDR", &address).await?;
+        let app = probes(&handle);
+        shutdown = shutdown.beside(|stop| axum::serve(listener, app).with_graceful_shutdown(stop));
+    }
+    shutdown.check()?;
+    raise_file_limit()?;
+
+    let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".into());
+    let listener = bind("ADDR", &address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    shutdown.serve(listener, app(&handle)).await
 }
 
-async fn drain(handle: &DrainHandle, timeout: Duration) -> bool {
-    let drained = handle.wait_for_drain(Duration::MAX);
-    handle.begin_shutdown_because(DrainReason::Signal("SIGTERM".into()));
-    if let Err(error) = handle.wait_for_drain(timeout).await {
-        warn!("{error}");
-        for straggler in handle.stragglers() {
-            warn!("cutting {straggler}");
-        }
-        handle.cut();
+async fn bind(name: &str, address: &str) -> Result<TcpListener, BoxError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| format!("{name}: cannot listen on `{address}`: {error}").into())
+}
+
+fn stop_accepting() -> Result<StopAccepting, BoxError> {
+    let value = env::var_os("STOP_ACCEPTING").unwrap_or_else(|| "at-drain".into());
+    match value.to_str() {
+        Some("at-lame-duck") => Ok(StopAccepting::AtLameDuck),
+        Some("at-drain") => Ok(StopAccepting::AtDrain),
+        Some("after-drain") => Ok(StopAccepting::AfterDrain),
+        _ => Err(format!(
+            "STOP_ACCEPTING: {value:?}: set `at-lame-duck`, `at-drain` or `after-drain`"
+        )
+        .into()),
     }
-    // What was cut ends when it is polled next. A body that no peer reads is not, until its connection ends.
-    match tokio::time::timeout(CLOSE, drained).await {
-        Ok(Ok(report)) => {
-            info!("{report}");
-            report.cut == 0
-        }
-        Ok(Err(error)) => {
-            warn!("{error}");
-            false
-        }
-        Err(_) => {
-            warn!("{} in flight after the cut", handle.in_flight());
-            false
-        }
+}
+
+/// Every open stream is a file.
+fn raise_file_limit() -> Result<(), BoxError> {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{getrlimit, setrlimit, Resource};
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     }
+    Ok(())
 }
 
 fn app(handle: &DrainHandle) -> Router {
     let layer = DrainLayer::from_handle(handle.clone())
-        .exempt(|head| matches!(head.uri().path(), "/livez" | "/readyz" | "/drain-status"));
+        .share_guard()
+        .goodbye(Goodbye::event("goodbye").data("the service is shutting down"));
     Router::new()
         .route("/", get(|| async { "hello" }))
         .route("/slow", get(slow))
         .route("/echo", post(echo))
         .route("/events", get(events))
-        .route("/held", get(events))
+        .route("/held", get(held))
         .route("/ws", get(websocket))
+        .layer(layer)
+        .merge(probes(handle))
+}
+
+/// Outside the layer: probes are answered throughout.
+fn probes(handle: &DrainHandle) -> Router {
+    let layer = DrainLayer::from_handle(handle.clone()).exempt(|_| true);
+    Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/drain-status", get(status))
         .with_state(handle.clone())
+        // Exempt, for `connection: close` from the lame duck on.
         .layer(layer)
 }
 
@@ -161,10 +174,16 @@ async fn echo(request: Request<Body>) -> Response {
     response
 }
 
-/// `n` events, or without end.
-async fn events(
-    Query(parameters): Parameters,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+/// `n` events, for which a drain waits, or events without end, which it ends.
+async fn events(parameters: Parameters) -> impl IntoResponse {
+    let policy = match parameters.0.contains_key("n") {
+        true => StreamPolicy::Wait,
+        false => StreamPolicy::End,
+    };
+    (Extension(policy), held(parameters).await)
+}
+
+async fn held(Query(parameters): Parameters) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let n = parameters.get("n").copied().unwrap_or(u64::MAX);
     let every = Duration::from_millis(parameters.get("every_ms").copied().unwrap_or(100));
     Sse::new(stream::iter(0..n).then(move |i| async move {
@@ -176,25 +195,18 @@ async fn events(
     }))
 }
 
-async fn websocket(State(handle): State<DrainHandle>, upgrade: WebSocketUpgrade) -> Response {
-    // The answer to an upgrade has an empty body, so the request is over with it: the guard holds the rest.
-    match handle.try_guard_as("GET /ws, upgraded") {
-        Ok(guard) => upgrade.on_upgrade(move |socket| async move {
-            if let Err(error) = talk(socket, &handle, &guard).await {
-                info!("websocket: {error}");
-            }
-        }),
-        Err(refused) => (StatusCode::SERVICE_UNAVAILABLE, refused.to_string()).into_response(),
-    }
+/// The answer to an upgrade ends the request: the guard holds the rest.
+async fn websocket(upgrade: WebSocketUpgrade, guard: DrainGuard) -> Response {
+    upgrade.on_upgrade(move |socket| async move {
+        if let Err(error) = talk(socket, &guard).await {
+            info!("websocket: {error}");
+        }
+    })
 }
 
 /// Echoes until the drain begins, then says goodbye and waits for the peer's.
-async fn talk(
-    mut socket: WebSocket,
-    handle: &DrainHandle,
-    guard: &DrainGuard,
-) -> Result<(), axum::Error> {
-    let draining = handle.draining();
+async fn talk(mut socket: WebSocket, guard: &DrainGuard) -> Result<(), axum::Error> {
+    let draining = guard.draining();
     tokio::pin!(draining);
     loop {
         let message = tokio::select! {
@@ -216,7 +228,6 @@ async fn talk(
     tokio::select! {
         () = answered => {}
         () = guard.cut() => {}
-        () = tokio::time::sleep(CLOSE) => {}
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use crate::stream::Ending;
 #[cfg(not(feature = "stream"))]
 use crate::tracker::Wakes;
-use crate::tracker::{Admitted, Called, Name};
+use crate::tracker::{Admitted, Called};
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
 pin_project! {
@@ -37,9 +37,9 @@ pin_project! {
 }
 
 /// What is known of a body that holds a request.
-struct Watch {
+pub(crate) struct Watch {
     waker: Option<Waker>,
-    name: Option<Box<Name>>,
+    name: Option<Box<str>>,
     is_grpc: bool,
     was_polled: bool,
     ended: bool,
@@ -59,36 +59,16 @@ pub(crate) enum End {
 
 impl<B> ResponseBody<B> {
     #[inline]
-    pub(crate) fn new(
-        body: B,
-        held: Option<Admitted>,
-        name: Option<Box<Name>>,
-        is_grpc: bool,
-    ) -> Self {
+    pub(crate) fn new(body: B, held: Option<Admitted>, watch: Watch) -> Self {
         Self {
             content: Content::Inner { body },
             held,
-            watch: Watch {
-                waker: None,
-                name,
-                is_grpc,
-                was_polled: false,
-                ended: false,
-                #[cfg(feature = "stream")]
-                ending: None,
-            },
+            watch,
         }
     }
 
-    #[cfg(feature = "stream")]
-    #[inline]
-    pub(crate) fn with_ending(mut self, ending: Option<Box<Ending>>) -> Self {
-        self.watch.ending = ending;
-        self
-    }
-
     pub(crate) fn uncounted(body: B) -> Self {
-        Self::new(body, None, None, false)
+        Self::new(body, None, Watch::new(None, false))
     }
 
     pub(crate) fn text(text: Bytes) -> Self {
@@ -97,18 +77,12 @@ impl<B> ResponseBody<B> {
 
     /// This crate's own, and short: a cut does not cut its own answer.
     fn own(text: Option<Bytes>) -> Self {
+        let mut watch = Watch::new(None, false);
+        watch.ended = true;
         Self {
             content: Content::Text { text },
             held: None,
-            watch: Watch {
-                waker: None,
-                name: None,
-                is_grpc: false,
-                was_polled: false,
-                ended: true,
-                #[cfg(feature = "stream")]
-                ending: None,
-            },
+            watch,
         }
     }
 
@@ -127,6 +101,25 @@ impl<B> Default for ResponseBody<B> {
 }
 
 impl Watch {
+    #[inline]
+    pub(crate) fn new(name: Option<Box<str>>, is_grpc: bool) -> Self {
+        Self {
+            waker: None,
+            name,
+            is_grpc,
+            was_polled: false,
+            ended: false,
+            #[cfg(feature = "stream")]
+            ending: None,
+        }
+    }
+
+    #[cfg(feature = "stream")]
+    #[inline]
+    pub(crate) fn with_ending(self, ending: Option<Box<Ending>>) -> Self {
+        Self { ending, ..self }
+    }
+
     /// A body that is polled a second time, or that has nothing yet, is known to wait.
     #[inline]
     fn passes<D>(&mut self, frame: &Frame<D>, held: &mut Admitted, cx: &Context<'_>) {

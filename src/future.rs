@@ -7,6 +7,7 @@ use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use crate::body::Watch;
 use crate::connection::Peer;
 use crate::grpc::Grpc;
 #[cfg(feature = "stream")]
@@ -62,7 +63,7 @@ impl Call {
     }
 
     pub(crate) fn called(&self) -> Called {
-        Called::Request(Box::new(self.name.clone()))
+        Called::Request(self.name.keep())
     }
 
     #[inline]
@@ -72,11 +73,39 @@ impl Call {
 
     /// What the body of an answer wants to know, unless it is short: such a one is polled once, and never waits.
     #[inline]
-    fn name_for<B: Body>(&self, body: &B) -> Option<Box<Name>> {
+    fn name_for<B: Body>(&self, body: &B) -> Option<Box<str>> {
         match body.size_hint().exact() {
             Some(0..=ONE_WRITE) => None,
-            _ => Some(Box::new(self.name.clone())),
+            _ => Some(self.name.keep()),
         }
+    }
+
+    /// Makes the handler's answer ready to go; returns what its body wants to know.
+    #[inline(always)]
+    fn answered<B: Body>(&self, admitted: &Admitted, response: &mut Response<B>) -> Watch {
+        #[cfg(feature = "stream")]
+        let ending = match admitted.is_counted() {
+            true => StreamCall::ending(self.stream.as_ref(), response),
+            false => None,
+        };
+        #[cfg(feature = "stream")]
+        let wakes = Ending::wakes(&ending);
+        #[cfg(not(feature = "stream"))]
+        let wakes = Wakes::CUT;
+        let name = match admitted.is_settled() {
+            true => {
+                admitted.answered(wakes);
+                None
+            }
+            false => self.name_for(response.body()),
+        };
+        if !admitted.is_serving() {
+            self.peer.close(response);
+        }
+        let watch = Watch::new(name, self.is_grpc(response));
+        #[cfg(feature = "stream")]
+        let watch = watch.with_ending(ending);
+        watch
     }
 
     /// Whether it was cut in the meantime.
@@ -142,34 +171,16 @@ where
             let held;
             match future.poll(cx) {
                 Poll::Ready(Ok(mut response)) => {
-                    let is_grpc = this.call.is_grpc(&response);
-                    #[cfg(feature = "stream")]
-                    let ending = match admitted.is_counted() {
-                        true => StreamCall::ending(this.call.stream.as_ref(), &response),
-                        false => None,
-                    };
-                    #[cfg(feature = "stream")]
-                    let wakes = Ending::wakes(&ending);
-                    #[cfg(not(feature = "stream"))]
-                    let wakes = Wakes::CUT;
-                    let name = match admitted.is_settled() {
-                        true => {
-                            admitted.answered(wakes);
-                            None
-                        }
-                        false => this.call.name_for(response.body()),
-                    };
-                    if !admitted.is_serving() {
-                        this.call.peer.close(&mut response);
-                    }
                     held = this.admitted.take();
                     // Ends the handler before the count can end.
                     this.future.set(None);
-                    let response =
-                        response.map(|body| ResponseBody::new(body, held, name, is_grpc));
-                    #[cfg(feature = "stream")]
-                    let response = response.map(|body| body.with_ending(ending));
-                    return Poll::Ready(Ok(response));
+                    return Poll::Ready(Ok(match &held {
+                        Some(admitted) => {
+                            let watch = this.call.answered(admitted, &mut response);
+                            response.map(|body| ResponseBody::new(body, held, watch))
+                        }
+                        None => response.map(ResponseBody::uncounted),
+                    }));
                 }
                 Poll::Ready(Err(error)) => {
                     this.future.set(None);

@@ -5,9 +5,10 @@ use std::fmt::Debug;
 use std::future::{ready, Future, Ready};
 use std::hint::black_box;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::task::noop_waker_ref;
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri};
 use http_body::Body;
@@ -52,7 +53,7 @@ where
     B: Body,
 {
     let path = own_path();
-    let mut context = Context::from_waker(Waker::noop());
+    let mut context = Context::from_waker(noop_waker_ref());
     for _ in 0..requests {
         turn(black_box(prototype), &path, &mut context);
     }

@@ -66,9 +66,9 @@ impl Screen {
         self.redraw();
     }
 
-    /// Who holds the drain, as lines that stay.
-    pub(crate) fn stragglers(&mut self) {
-        let table = self.table();
+    /// Who held the drain, as lines that stay.
+    pub(crate) fn stragglers(&mut self, stragglers: &[Straggler]) {
+        let table = self.table(stragglers);
         self.print(&table);
     }
 
@@ -92,7 +92,11 @@ impl Screen {
     fn redraw(&mut self) {
         if self.redraws {
             let gauge = self.gauge('█', '░');
-            let panel = format!("\n{}  {gauge}\n\n{}", self.stamp(), self.table());
+            let panel = format!(
+                "\n{}  {gauge}\n\n{}",
+                self.stamp(),
+                self.table(&self.handle.stragglers())
+            );
             // Without wrapping, so that a narrow terminal shows as many lines as are counted.
             self.print(&format!("\x1b[?7l{panel}\x1b[?7h"));
             self.drawn = panel.matches('\n').count();
@@ -136,10 +140,10 @@ impl Screen {
     }
 
     /// The stragglers by name: how many, what of them runs, and how old the oldest is.
-    fn table(&self) -> String {
-        let mut groups: Vec<(Straggler, usize)> = Vec::new();
-        for straggler in self.handle.stragglers() {
-            let same = |(first, _): &&mut (Straggler, usize)| {
+    fn table(&self, stragglers: &[Straggler]) -> String {
+        let mut groups: Vec<(&Straggler, usize)> = Vec::new();
+        for straggler in stragglers {
+            let same = |(first, _): &&mut (&Straggler, usize)| {
                 (&first.method, &first.path) == (&straggler.method, &straggler.path)
             };
             match groups.iter_mut().find(same) {

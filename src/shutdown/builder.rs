@@ -36,8 +36,26 @@ pub(super) type Trigger = Pin<Box<dyn Future<Output = DrainReason> + Send>>;
 /// settling; rejecting begins; the wait for what was admitted; if that takes too long the cut and the `on_cut` hooks;
 /// the closing of connections; the `on_drained` hooks; the report. [`StopAccepting`] moves the closing of the socket.
 ///
-/// Begin with [`begin_shutdown`](DrainHandle::begin_shutdown) and the like on the handle is maintenance: it does not
-/// end the process, and a later trigger joins the drain that is on.
+/// A drain that is begun by [`begin_shutdown`](DrainHandle::begin_shutdown) and the like on the handle is maintenance:
+/// it does not end the process, and can be taken back. A later trigger joins the one that is on and seals it; the lame
+/// duck is left out if requests are rejected already.
+///
+/// A cut by a signal goes through the same steps without their waits. Only hooks and the closing keep their bounds.
+///
+/// # Log
+///
+/// Every line has the target `tower_drain::shutdown`. Times are in seconds.
+///
+/// | line | level | fields |
+/// |---|---|---|
+/// | the budget, when the server starts | info | `worst_case_s`, `grace_period_s`, `platform_s`, `lame_duck_s`, `settle_s`, `drain_s`, `close_s` |
+/// | a signal | info | `signal`, `meaning` |
+/// | `shutdown begins` | info | `reason`, `phase`, `in_flight` |
+/// | every step, when it begins | info | `step`, `at_most_s`, `in_flight` |
+/// | who is waited for, every 5 s | info | `step`, `waited_s`, `in_flight`, `oldest` (five of them) |
+/// | each request and tracked future that was cut | warn | `id`, `method`, `path` (never the query), `label`, `part`, `age_s`, `is_gone` |
+/// | each hook, when it ends | info, warn | `stage`, `hook`, `outcome`, `took_s` |
+/// | the last line: the whole [report](ShutdownReport) | info, warn | `reason`, `took_s`, `lame_duck_s`, `settle_s`, `drain_s`, `cut_s`, `close_s`, `on_drained_s`, `in_flight`, `cut`, `rejected`, `unflushed`, `still_held`, `hooks` |
 #[must_use = "a `Shutdown` does nothing until it runs or serves"]
 pub struct Shutdown {
     pub(crate) handle: DrainHandle,

@@ -22,7 +22,7 @@ pub enum ConfigError {
     /// The sequence can take as long as the platform waits, or longer: it would be killed before its end.
     #[non_exhaustive]
     Budget {
-        /// How long it can take in all.
+        /// How long it can take in all, and what a derived drain keeps free.
         needed: Duration,
         /// How long the platform waits.
         platform: Duration,
@@ -51,7 +51,7 @@ impl fmt::Display for ConfigError {
                 sum,
             } => write!(
                 f,
-                "the shutdown can take {} s and the platform kills after {} s: {sum}; raise the platform's grace period \
+                "the shutdown needs {} s and the platform kills after {} s: {sum}; raise the platform's grace period \
                  and GRACEFUL_SHUTDOWN_PLATFORM_TIMEOUT with it, or lower the others",
                 needed.as_secs_f64(),
                 platform.as_secs_f64(),

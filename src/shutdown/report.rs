@@ -44,9 +44,9 @@ pub struct PhaseTimes {
     pub settle: Duration,
     /// From the begin of rejecting until the last in flight was gone, or the cut.
     pub drain: Duration,
-    /// The cut, `on_cut` hooks included.
+    /// All `on_cut` hooks.
     pub cut: Duration,
-    /// Until the server had returned.
+    /// From the end of the drain or the cut until the server had returned, without the `on_cut` hooks.
     pub close: Duration,
     /// All `on_drained` hooks.
     pub on_drained: Duration,
@@ -150,9 +150,10 @@ impl Termination for ShutdownReport {
 /// A few aligned lines, without a line break at the end.
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = match self.is_complete() {
-            true => "complete",
-            false => "incomplete",
+        let verdict = match (self.is_complete(), self.still_held.is_empty()) {
+            (true, _) => "drained",
+            (false, true) => "drained, with losses,",
+            (false, false) => "not drained",
         };
         let phases = &self.phases;
         write!(

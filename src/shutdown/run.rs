@@ -50,6 +50,16 @@ impl Shutdown {
     /// The server's own error, at the end of the sequence, or a [`ConfigError`](crate::ConfigError) before the server
     /// is made.
     ///
+    /// # Panics
+    ///
+    /// In a tokio runtime without time. A panic of the server or of a trigger is passed on.
+    ///
+    /// # After it
+    ///
+    /// The signals stay caught, so that none of them ends a process that hangs on its way out of `main`. A runtime waits
+    /// for its blocking tasks when it is dropped: where one may not end, leave by `Runtime::shutdown_background` or
+    /// `std::process::exit`.
+    ///
     /// # Cancel safety
     ///
     /// Not cancel safe: dropping it drops the server, the servers beside and the hooks.

@@ -70,13 +70,9 @@ impl Sequence {
         on_begin
     }
 
-    /// All steps that need no time, for whoever waits for none.
+    /// What is left of the closing for whoever waits for nothing. It comes after a cut, which no step waits behind, so
+    /// that everything up to the cut is done.
     pub(super) fn leave(&self, record: &mut Record) {
-        self.seal(record);
-        self.close_accept();
-        self.stop_server();
-        self.handle.begin_shutdown_because(record.reason.clone());
-        record.cut += self.handle.cut();
         self.abandon.fire();
         record.unflushed = self.server.unflushed();
         record.still_held = self.handle.stragglers();

@@ -49,8 +49,7 @@ impl Future for Abandon {
 }
 
 /// What a server is driven by. The three futures are latched and resolve in this order, or all at once after a cut.
-// Without the feature `server` nothing reads all of it.
-#[allow(dead_code)]
+#[cfg_attr(not(feature = "server"), allow(dead_code))]
 #[derive(Clone, Debug)]
 pub(crate) struct ServerStages {
     /// The listening socket is to be closed; its backlog is still served.

@@ -192,11 +192,16 @@ impl Timeouts {
             timeouts.drain = self.left_by(rest).unwrap_or(Duration::ZERO);
         }
         let needed = rest.saturating_add(timeouts.drain);
-        if needed >= self.platform || is_derived && self.left_by(rest).is_none() {
+        let kept_free = match is_derived {
+            true => MARGIN,
+            false => Duration::ZERO,
+        };
+        let least = needed.saturating_add(kept_free);
+        if needed >= self.platform || least > self.platform {
             return Err(ConfigError::Budget {
-                needed,
+                needed: least,
                 platform: self.platform,
-                sum: timeouts.sum(hooks),
+                sum: timeouts.sum(hooks, kept_free),
             });
         }
         Ok(Budget {
@@ -205,7 +210,7 @@ impl Timeouts {
         })
     }
 
-    fn sum(&self, hooks: HookBounds) -> String {
+    fn sum(&self, hooks: HookBounds, kept_free: Duration) -> String {
         [
             (self.lame_duck, LAME_DUCK),
             (self.settle, SETTLE),
@@ -215,6 +220,7 @@ impl Timeouts {
             (self.close, CLOSE),
             (hooks.all_on_drained, "all on_drained"),
             (BESIDE, "servers beside"),
+            (kept_free, "kept free"),
         ]
         .iter()
         .filter(|(duration, _)| !duration.is_zero())

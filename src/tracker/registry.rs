@@ -6,7 +6,6 @@ use std::task::Waker;
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::name::Name;
 use crate::StragglerPhase;
 
 /// What wakes an entry; a set of flags.
@@ -36,7 +35,7 @@ impl Wakes {
 #[derive(Clone, Debug)]
 pub(crate) enum Called {
     Nothing,
-    Request(Box<Name>),
+    Request(Box<str>),
     Label(Cow<'static, str>),
 }
 
@@ -53,7 +52,8 @@ pub(crate) struct Holder {
 pub(crate) struct Entry {
     pub(crate) waker: Option<Waker>,
     pub(crate) wakes: Wakes,
-    pub(crate) holder: Option<Holder>,
+    /// Boxed, because most entries of a service with open streams only wait.
+    pub(crate) holder: Option<Box<Holder>>,
 }
 
 #[derive(Debug, Default)]
@@ -90,7 +90,7 @@ impl Registry {
     pub(crate) fn holders(&self) -> impl Iterator<Item = &Holder> {
         self.entries
             .iter()
-            .filter_map(|(_, entry)| entry.holder.as_ref())
+            .filter_map(|(_, entry)| entry.holder.as_deref())
     }
 
     /// Fills `wakers` from the entry at `from` on; returns where to go on, `None` at the end.

@@ -143,13 +143,18 @@ impl Shard {
         })
     }
 
-    fn holder(&self, registry: &mut Registry, phase: StragglerPhase, called: Called) -> Holder {
-        Holder {
+    fn holder(
+        &self,
+        registry: &mut Registry,
+        phase: StragglerPhase,
+        called: Called,
+    ) -> Box<Holder> {
+        Box::new(Holder {
             id: registry.next_id() * self.shards as u64 + self.index as u64,
             since: Instant::now(),
             phase,
             called,
-        }
+        })
     }
 
     pub(crate) fn reject(&self) {

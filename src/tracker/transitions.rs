@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::count::Staged;
+use super::name::method_and_path;
 use super::registry::{Called, Wakes};
 use super::sync::lock;
 use super::Tracker;
@@ -74,8 +75,12 @@ impl Tracker {
         self.stage.0.publish(state.staged);
     }
 
-    fn announce(&self, phase: Phase, fired: Wakes) {
+    fn log(&self, phase: Phase) {
         tracing::info!(target: "tower_drain", %phase, in_flight = self.in_flight(), "phase changed");
+    }
+
+    fn announce(&self, phase: Phase, fired: Wakes) {
+        self.log(phase);
         for shard in self.shards() {
             shard.wake(fired.and(Wakes::CHANGE));
         }
@@ -126,18 +131,21 @@ impl Tracker {
         self.publish(&mut state, Phase::Draining);
         let drained = self.settle_locked(&mut state);
         drop(state);
+        // One pass over those who wait, also where two phases are announced.
+        let mut fired = Wakes::BEGIN;
         if left {
-            self.announce(Phase::LameDuck, Wakes::LEAVE);
+            self.log(Phase::LameDuck);
+            fired = fired.and(Wakes::LEAVE);
         }
-        self.announce(Phase::Draining, Wakes::BEGIN);
+        self.announce(Phase::Draining, fired);
         if drained {
             self.announce(Phase::Drained, Wakes::CHANGE);
         }
         Some(nonce)
     }
 
-    /// Called by whoever emptied a closed shard: whether all of them are empty (invariant 4).
-    pub(super) fn settle(&self) {
+    /// Called by whoever emptied a closed shard or found none held: whether all of them are empty (invariant 4).
+    pub(crate) fn settle(&self) {
         let mut state = lock(&self.state);
         if self.settle_locked(&mut state) {
             drop(state);
@@ -254,7 +262,10 @@ impl Tracker {
             unseen += shard.holders(|holder| {
                 let (method, path, label) = match &holder.called {
                     Called::Nothing => (None, None, None),
-                    Called::Request(name) => (Some(name.method()), Some(name.path()), None),
+                    Called::Request(kept) => {
+                        let (method, path) = method_and_path(kept);
+                        (Some(method), Some(path), None)
+                    }
                     Called::Label(label) => (None, None, Some(label.clone())),
                 };
                 stragglers.push(Straggler {

@@ -63,7 +63,7 @@ fn the_size_hint_is_that_of_the_inner_body() {
     hint.set_lower(7);
     hint.set_upper(70);
     for hint in [SizeHint::with_exact(5), hint, SizeHint::new()] {
-        script.hint(hint.clone());
+        script.hint(hint);
         let seen = body.size_hint();
         assert_eq!((seen.lower(), seen.upper()), (hint.lower(), hint.upper()));
     }

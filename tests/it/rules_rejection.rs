@@ -22,6 +22,7 @@ fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 #[test]
 fn a_rejected_request_never_shows_in_in_flight() {
+    const FLOOD: u64 = 50_000;
     let layer = DrainLayer::new();
     let handle = layer.handle();
     let guard = handle.try_guard().unwrap();
@@ -32,7 +33,6 @@ fn a_rejected_request_never_shows_in_in_flight() {
             let mut samples = 0_u32;
             while !done.load(SeqCst) {
                 assert_eq!(handle.in_flight(), 1);
-                assert_eq!(handle.status().in_flight, 1);
                 samples += 1;
             }
             samples
@@ -41,7 +41,7 @@ fn a_rejected_request_never_shows_in_in_flight() {
             .map(|_| {
                 let mut service = layer.layer(Handlers::default());
                 scope.spawn(move || {
-                    for _ in 0..5_000 {
+                    for _ in 0..FLOOD {
                         assert!(poll_ready(&mut service).is_ready());
                         let rejected = service.call(get("/"));
                         drop(rejected);
@@ -53,7 +53,7 @@ fn a_rejected_request_never_shows_in_in_flight() {
         done.store(true, SeqCst);
         assert!(sampler.join().unwrap() > 0);
     });
-    assert_eq!(handle.status().rejected, 15_000);
+    assert_eq!(handle.status().rejected, 3 * FLOOD);
     drop(guard);
     assert_eq!(handle.phase(), Phase::Drained);
 }

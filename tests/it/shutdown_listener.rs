@@ -90,7 +90,11 @@ async fn an_accept_that_waits_closes_the_socket_by_itself() {
     let handle = DrainHandle::new();
     let mut listener = DrainListener::bind("127.0.0.1:0", &handle).await.unwrap();
     let addr = DrainListener::local_addr(&listener);
-    let accepting = tokio::spawn(async move { listener.accept().await });
+    let accepting = tokio::spawn(async move {
+        loop {
+            listener.accept().await;
+        }
+    });
     tokio::task::yield_now().await;
     close(&handle).await;
     refused(addr).await;

@@ -1,5 +1,6 @@
 //! Waiting for requests on real connections: what holds a drain, what does not, and when the wait ends.
 
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,10 +8,13 @@ use axum::extract::Path;
 use axum::routing::get;
 use axum::Router;
 use futures_util::poll;
-use tower_drain::{DrainError, DrainHandle, DrainLayer, Phase};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tower::{Layer, Service};
+use tower_drain::{BoxError, DrainError, DrainHandle, DrainLayer, Phase};
 
 use crate::sockets_raw::Raw;
-use crate::sockets_support::{drained, serve, within, Server, Step};
+use crate::sockets_support::{drained, h2, h2_request, serve, serve_hyper, within, Server, Step};
 
 struct Fixture {
     server: Server,
@@ -186,4 +190,42 @@ async fn a_probe_in_a_loop_is_always_200_and_does_not_hold_the_drain() {
     let mut client = Raw::connect(addr).await;
     let answer = client.get("/livez").await;
     assert_eq!((answer.status(), &*answer.body), ("200", "0"));
+}
+
+/// Never ready, and tells when somebody waits for it.
+#[derive(Clone)]
+struct Full(Step);
+
+impl Service<Request<Incoming>> for Full {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = std::future::Pending<Result<Response<Body>, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.pass();
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+        panic!("it was never ready")
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_a_full_service_is_rejected_when_the_drain_begins() {
+    let layer = DrainLayer::new();
+    let handle = layer.handle();
+    let waits = Step::new();
+    let addr = serve_hyper(layer.layer(Full(waits.clone()))).await;
+    let mut client = Raw::connect(addr).await;
+    client.ask("GET", "/").await;
+    let (mut other, _connection) = h2(addr).await;
+    let asking = tokio::spawn(other.send_request(h2_request("GET", "/")));
+    waits.passed().await;
+    waits.passed().await;
+    assert_eq!(handle.in_flight(), 0, "what waits is not admitted");
+    handle.begin_shutdown();
+    assert_eq!(client.answer("GET").await.status(), "503");
+    assert_eq!(within(asking).await.unwrap().unwrap().status(), 503);
+    assert_eq!(drained(&handle).await.rejected, 2);
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::routing::{get, MethodRouter};
@@ -30,9 +30,11 @@ pub(crate) const LONG: Duration = Duration::from_secs(30);
 pub(crate) fn within<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let place = Location::caller();
     async move {
+        let from = Instant::now();
         match tokio::time::timeout(LONG, future).await {
-            Ok(output) => output,
-            Err(_) => panic!("nothing came within {LONG:?} at {place}"),
+            // What only the clock's wake found ready was never woken by itself.
+            Ok(output) if from.elapsed() < LONG => output,
+            _ => panic!("nothing came within {LONG:?} at {place}"),
         }
     }
 }
@@ -42,10 +44,18 @@ pub(crate) fn within<F: Future>(future: F) -> impl Future<Output = F::Output> {
 pub(crate) fn drained(handle: &DrainHandle) -> impl Future<Output = DrainReport> {
     let place = Location::caller();
     handle.begin_shutdown();
-    let (handle, waiting) = (handle.clone(), handle.wait_for_drain(LONG));
+    let (handle, waiting) = (handle.clone(), handle.wait_for_drain(Duration::MAX));
     async move {
-        let report = waiting.await;
-        let report = report.unwrap_or_else(|error| panic!("{error}, at {place}"));
+        let from = Instant::now();
+        let waited = tokio::time::timeout(LONG, waiting).await;
+        let report = match waited {
+            Ok(Ok(report)) if from.elapsed() < LONG => report,
+            _ => panic!(
+                "{waited:?} at {place}: {:?}, {:?}",
+                handle.status(),
+                handle.stragglers()
+            ),
+        };
         assert_eq!((handle.in_flight(), handle.phase()), (0, Phase::Drained));
         assert!(handle.stragglers().is_empty());
         report
@@ -150,8 +160,11 @@ where
 {
     let (listener, addr) = listener().await;
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            stream.set_nodelay(true).unwrap();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                continue;
+            };
+            let _ = stream.set_nodelay(true);
             let service = TowerToHyperService::new(service.clone());
             tokio::spawn(async move {
                 let io = TokioIo::new(stream);

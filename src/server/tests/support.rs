@@ -19,8 +19,8 @@ use tower::{service_fn, Service};
 
 use crate::latch::Latch;
 use crate::server::{serve_connections, Accept};
-use crate::shutdown::stages::{Abandon, Served, ServerStages, Stop};
-use crate::{BoxError, DrainHandle};
+use crate::shutdown::stages::{Abandon, Served, ServerStages};
+use crate::{BoxError, DrainHandle, Stop};
 
 /// Generous: what takes as long has failed. Beside a paused clock it is longer than all that is waited for.
 const FAILED: Duration = Duration::from_secs(20);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, Instant};
+use tokio::time::{sleep, timeout, Instant};
 
 use super::{after, assert_near, s};
 use crate::shutdown::stages::{Served, ServerStages};
@@ -32,11 +32,11 @@ async fn rejecting_began(connections: usize, closed_after: f64) -> f64 {
         draining.await;
         start.elapsed().as_secs_f64()
     });
-    Shutdown::new(handle)
+    let run = Shutdown::new(handle)
         .trigger(after(0.0))
-        .drive(|stages| server(stages, connections, closed_after))
-        .await
-        .unwrap();
+        .drive(|stages| server(stages, connections, closed_after));
+    let ended = timeout(s(1000.0), run).await;
+    ended.expect("every stage to be told").unwrap();
     draining.await.unwrap()
 }
 

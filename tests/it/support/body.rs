@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-use super::DropProbe;
+use super::{unwind_if, DropProbe};
 
 #[derive(Debug, Default)]
 struct Playing {
@@ -128,7 +128,7 @@ impl Body for TestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
         let mut playing = self.script.lock();
         playing.polls += 1;
-        assert!(!playing.panics, "the body's script says: panic");
+        unwind_if(playing.panics);
         match playing.frames.pop_front() {
             Some(frame) => Poll::Ready(Some(frame)),
             None if playing.closed => Poll::Ready(None),
@@ -146,16 +146,14 @@ impl Body for TestBody {
 
     fn size_hint(&self) -> SizeHint {
         let playing = self.script.lock();
-        assert!(!playing.panics_at_size, "the body's script says: panic");
-        playing.hint.clone()
+        unwind_if(playing.panics_at_size);
+        playing.hint
     }
 }
 
 impl Drop for TestBody {
     fn drop(&mut self) {
         drop(self.probe.take());
-        if self.panics_in_drop {
-            panic!("the body's test says: panic in drop");
-        }
+        unwind_if(self.panics_in_drop);
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tower::Service;
 use tower_drain::DrainHandle;
 
-use super::{DropProbe, Script, TestBody};
+use super::{unwind, unwind_if, DropProbe, Script, TestBody};
 
 enum Order {
     Answer(Box<Response<TestBody>>),
@@ -126,7 +126,7 @@ impl Service<Request<()>> for Handlers {
     }
 
     fn call(&mut self, request: Request<()>) -> Inner {
-        assert!(!self.panics_in_call, "the test says: panic in call");
+        unwind_if(self.panics_in_call);
         self.room.called.fetch_add(1, SeqCst);
         let (orders, receiver) = oneshot::channel();
         let call = Call { request, orders };
@@ -160,7 +160,7 @@ impl Future for Inner {
         Poll::Ready(match ready!(Pin::new(&mut self.orders).poll(cx)) {
             Ok(Order::Answer(response)) => Ok(*response),
             Ok(Order::Fail) | Err(_) => Err("the handler failed"),
-            Ok(Order::Panic) => panic!("the test says: panic in poll"),
+            Ok(Order::Panic) => unwind(),
             Ok(Order::Cut(handle)) => {
                 handle.cut();
                 return Poll::Pending;
@@ -172,8 +172,6 @@ impl Future for Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         drop(self.probe.take());
-        if self.panics_in_drop {
-            panic!("the test says: panic in drop");
-        }
+        unwind_if(self.panics_in_drop);
     }
 }

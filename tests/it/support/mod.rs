@@ -5,9 +5,10 @@ mod body;
 mod handlers;
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::task::noop_waker_ref;
 use http::{Method, Request, Version};
 use http_body::{Body, Frame};
 use tokio_test::task::Spawn;
@@ -60,7 +61,7 @@ pub(crate) fn grpc() -> Request<()> {
 
 /// Polls without a task that could be woken.
 pub(crate) fn poll_ready<S: Service<Request<()>>>(service: &mut S) -> Poll<Result<(), S::Error>> {
-    service.poll_ready(&mut Context::from_waker(Waker::noop()))
+    service.poll_ready(&mut Context::from_waker(noop_waker_ref()))
 }
 
 pub(crate) fn poll_frame<B: Body>(body: &mut Spawn<B>) -> Polled<B> {
@@ -81,11 +82,22 @@ pub(crate) fn data<B: Body<Data = Bytes, Error = tower_drain::BoxError>>(
 pub(crate) fn text<B: Body<Data = Bytes, Error = tower_drain::BoxError>>(body: B) -> String {
     let mut body = std::pin::pin!(body);
     let mut text = Vec::new();
-    let mut cx = Context::from_waker(Waker::noop());
+    let mut cx = Context::from_waker(noop_waker_ref());
     while let Poll::Ready(Some(frame)) = Pin::as_mut(&mut body).poll_frame(&mut cx) {
         text.extend_from_slice(&frame.unwrap().into_data().unwrap_or_default());
     }
     String::from_utf8(text).unwrap()
+}
+
+/// Panics without a message and a backtrace, of which the tests that end many requests so would print too many.
+pub(crate) fn unwind() -> ! {
+    std::panic::resume_unwind(Box::new("the test says so"))
+}
+
+pub(crate) fn unwind_if(says_so: bool) {
+    if says_so {
+        unwind()
+    }
 }
 
 /// Whether this panics.
