@@ -6,6 +6,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+#[cfg(feature = "stream")]
+use crate::stream::Ending;
+#[cfg(not(feature = "stream"))]
+use crate::tracker::Wakes;
 use crate::tracker::{Admitted, Called};
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
@@ -33,37 +37,38 @@ pin_project! {
 }
 
 /// What is known of a body that holds a request.
-struct Watch {
+pub(crate) struct Watch {
     waker: Option<Waker>,
     name: Option<Box<str>>,
     is_grpc: bool,
     was_polled: bool,
     ended: bool,
+    #[cfg(feature = "stream")]
+    ending: Option<Box<Ending>>,
+}
+
+/// How a body ends before its own end.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// By a cut, so that it cannot be taken for complete.
+    Cut,
+    /// By a policy, after these last bytes.
+    #[cfg(feature = "stream")]
+    Clean(Option<Bytes>),
 }
 
 impl<B> ResponseBody<B> {
     #[inline]
-    pub(crate) fn new(
-        body: B,
-        held: Option<Admitted>,
-        name: Option<Box<str>>,
-        is_grpc: bool,
-    ) -> Self {
+    pub(crate) fn new(body: B, held: Option<Admitted>, watch: Watch) -> Self {
         Self {
             content: Content::Inner { body },
             held,
-            watch: Watch {
-                waker: None,
-                name,
-                is_grpc,
-                was_polled: false,
-                ended: false,
-            },
+            watch,
         }
     }
 
     pub(crate) fn uncounted(body: B) -> Self {
-        Self::new(body, None, None, false)
+        Self::new(body, None, Watch::new(None, false))
     }
 
     pub(crate) fn text(text: Bytes) -> Self {
@@ -72,16 +77,12 @@ impl<B> ResponseBody<B> {
 
     /// This crate's own, and short: a cut does not cut its own answer.
     fn own(text: Option<Bytes>) -> Self {
+        let mut watch = Watch::new(None, false);
+        watch.ended = true;
         Self {
             content: Content::Text { text },
             held: None,
-            watch: Watch {
-                waker: None,
-                name: None,
-                is_grpc: false,
-                was_polled: false,
-                ended: true,
-            },
+            watch,
         }
     }
 
@@ -100,33 +101,79 @@ impl<B> Default for ResponseBody<B> {
 }
 
 impl Watch {
+    #[inline]
+    pub(crate) fn new(name: Option<Box<str>>, is_grpc: bool) -> Self {
+        Self {
+            waker: None,
+            name,
+            is_grpc,
+            was_polled: false,
+            ended: false,
+            #[cfg(feature = "stream")]
+            ending: None,
+        }
+    }
+
+    #[cfg(feature = "stream")]
+    #[inline]
+    pub(crate) fn with_ending(self, ending: Option<Box<Ending>>) -> Self {
+        Self { ending, ..self }
+    }
+
     /// A body that is polled a second time, or that has nothing yet, is known to wait.
     #[inline]
     fn passes<D>(&mut self, frame: &Frame<D>, held: &mut Admitted, cx: &Context<'_>) {
         match frame.is_data() {
-            true if self.was_polled => drop(self.park(held, cx)),
+            true if self.was_polled => self.park(held, cx),
             true => self.was_polled = true,
             false => self.ended = true,
         }
     }
 
-    /// Registers the request; whether it was cut in the meantime.
-    fn park(&mut self, held: &mut Admitted, cx: &Context<'_>) -> bool {
+    /// Registers the request.
+    fn park(&mut self, held: &mut Admitted, cx: &Context<'_>) {
         self.was_polled = true;
+        #[cfg(feature = "stream")]
+        let wakes = Ending::wakes(&self.ending);
+        #[cfg(not(feature = "stream"))]
+        let wakes = Wakes::CUT;
         let name = &mut self.name;
-        held.park(&mut self.waker, cx, StragglerPhase::Body, || {
+        held.park(&mut self.waker, cx, wakes, StragglerPhase::Body, || {
             name.take().map_or(Called::Nothing, Called::Request)
-        })
+        });
     }
 
-    /// Ends the body, and says how.
+    /// Whether the body is to end before its own end, and how.
+    #[inline]
+    fn poll_end(&mut self, held: &Admitted, cx: &mut Context<'_>) -> Option<End> {
+        if held.is_cut() && !self.ended {
+            return Some(End::Cut);
+        }
+        #[cfg(feature = "stream")]
+        if let (Some(ending), false) = (&mut self.ending, self.ended) {
+            return ending.poll(held, cx);
+        }
+        let _ = cx;
+        None
+    }
+
+    /// Ends the body; returns its last frame, if it has one.
     #[cold]
-    fn cut<B, D>(&mut self, mut content: Pin<&mut Content<B>>) -> Result<Frame<D>, BoxError> {
+    fn end<B, D: From<Bytes>>(
+        &mut self,
+        end: End,
+        mut content: Pin<&mut Content<B>>,
+    ) -> Option<Result<Frame<D>, BoxError>> {
         self.ended = true;
         content.set(Content::Text { text: None });
-        match self.is_grpc {
-            true => Ok(Frame::trailers(grpc::Status::Cancelled.headers())),
-            false => Err(CutError::new().into()),
+        let trailers = |status: grpc::Status| Some(Ok(Frame::trailers(status.headers())));
+        match end {
+            End::Cut if self.is_grpc => trailers(grpc::Status::Cancelled),
+            End::Cut => Some(Err(CutError::new().into())),
+            #[cfg(feature = "stream")]
+            End::Clean(_) if self.is_grpc => trailers(grpc::Status::Unavailable),
+            #[cfg(feature = "stream")]
+            End::Clean(bytes) => bytes.map(|bytes| Ok(Frame::data(bytes.into()))),
         }
     }
 }
@@ -155,16 +202,28 @@ where
         let (Some(held), watch) = (this.held, this.watch) else {
             return body.poll_frame(cx).map_err(Into::into);
         };
-        if held.is_cut() && !watch.ended && !body.is_end_stream() {
-            return Poll::Ready(Some(watch.cut(this.content)));
+        if let Some(end) = watch.poll_end(held, cx) {
+            if !body.is_end_stream() {
+                return Poll::Ready(watch.end(end, this.content));
+            }
         }
         match body.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
+                #[cfg(feature = "stream")]
+                let frame = match &mut watch.ending {
+                    Some(ending) => frame.map_data(|data| ending.pass(data)),
+                    None => frame,
+                };
                 watch.passes(&frame, held, cx);
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Pending if watch.park(held, cx) => Poll::Ready(Some(watch.cut(this.content))),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                watch.park(held, cx);
+                match watch.poll_end(held, cx) {
+                    Some(end) => Poll::Ready(watch.end(end, this.content)),
+                    None => Poll::Pending,
+                }
+            }
             Poll::Ready(last) => {
                 watch.ended = true;
                 Poll::Ready(last.map(|last| last.map_err(Into::into)))

@@ -7,9 +7,12 @@ use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use crate::body::Watch;
 use crate::connection::Peer;
 use crate::grpc::Grpc;
-use crate::tracker::{Admitted, Called, Name};
+#[cfg(feature = "stream")]
+use crate::stream::{Ending, StreamCall};
+use crate::tracker::{Admitted, Called, Name, Wakes};
 use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
@@ -26,12 +29,18 @@ pin_project! {
     }
 }
 
+/// What a body of a known size may have at most to be taken for one that is handed over in one piece. A longer one may
+/// be a download that holds the drain for minutes; beside that many bytes the copy of its name costs nothing.
+const ONE_WRITE: u64 = 16 * 1024;
+
 /// What is kept of a request while its handler runs.
 #[derive(Debug)]
 pub(crate) struct Call {
     name: Name,
     peer: Peer,
     grpc: Option<Grpc>,
+    #[cfg(feature = "stream")]
+    stream: Option<StreamCall>,
 }
 
 impl Call {
@@ -41,9 +50,16 @@ impl Call {
             name: Name::NONE,
             peer: Peer::of(request),
             grpc: Grpc::of(request.headers()),
+            #[cfg(feature = "stream")]
+            stream: None,
         };
         call.name.set(request.method(), request.uri());
         call
+    }
+
+    #[cfg(feature = "stream")]
+    pub(crate) fn with_stream(self, stream: Option<StreamCall>) -> Self {
+        Self { stream, ..self }
     }
 
     pub(crate) fn called(&self) -> Called {
@@ -55,24 +71,56 @@ impl Call {
         self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native)
     }
 
-    /// What the body of an answer wants to know, if it is of unknown length: only such a one is sure to be polled a
-    /// second time.
+    /// What the body of an answer wants to know, unless it is short: such a one is polled once, and never waits.
     #[inline]
     fn name_for<B: Body>(&self, body: &B) -> Option<Box<str>> {
         match body.size_hint().exact() {
-            Some(_) => None,
-            None => Some(self.name.keep()),
+            Some(0..=ONE_WRITE) => None,
+            _ => Some(self.name.keep()),
         }
+    }
+
+    /// Makes the handler's answer ready to go; returns what its body wants to know.
+    #[inline(always)]
+    fn answered<B: Body>(&self, admitted: &Admitted, response: &mut Response<B>) -> Watch {
+        #[cfg(feature = "stream")]
+        let ending = match admitted.is_counted() {
+            true => StreamCall::ending(self.stream.as_ref(), response),
+            false => None,
+        };
+        #[cfg(feature = "stream")]
+        let wakes = Ending::wakes(&ending);
+        #[cfg(not(feature = "stream"))]
+        let wakes = Wakes::CUT;
+        let name = match admitted.is_settled() {
+            true => {
+                admitted.answered(wakes);
+                None
+            }
+            false => self.name_for(response.body()),
+        };
+        if !admitted.is_serving() {
+            self.peer.close(response);
+        }
+        let watch = Watch::new(name, self.is_grpc(response));
+        #[cfg(feature = "stream")]
+        let watch = watch.with_ending(ending);
+        watch
     }
 
     /// Whether it was cut in the meantime.
     #[cold]
     fn park(&self, admitted: &mut Admitted, waker: &mut Option<Waker>, cx: &Context<'_>) -> bool {
-        admitted.park(waker, cx, StragglerPhase::Handler, || self.called())
+        admitted.park(waker, cx, Wakes::CUT, StragglerPhase::Handler, || {
+            self.called()
+        })
     }
 
     #[cold]
     fn cut<B>(&self, admitted: &mut Option<Admitted>) -> Response<ResponseBody<B>> {
+        if let Some(admitted) = admitted {
+            admitted.answered(Wakes::CUT);
+        }
         let mut response = rejection::cut(self.grpc).map(|body| body.holding(admitted.take()));
         self.peer.close(&mut response);
         response
@@ -119,25 +167,20 @@ where
             return Poll::Ready(Ok(take_rejection(this.rejected)));
         };
         if !admitted.is_cut() {
+            // Declared before the answer, so that a panic drops it after the answer.
+            let held;
             match future.poll(cx) {
                 Poll::Ready(Ok(mut response)) => {
+                    held = this.admitted.take();
                     // Ends the handler before the count can end.
                     this.future.set(None);
-                    let name = match admitted.is_settled() {
-                        true => {
-                            admitted.answered();
-                            None
+                    return Poll::Ready(Ok(match &held {
+                        Some(admitted) => {
+                            let watch = this.call.answered(admitted, &mut response);
+                            response.map(|body| ResponseBody::new(body, held, watch))
                         }
-                        false => this.call.name_for(response.body()),
-                    };
-                    if !admitted.is_serving() {
-                        this.call.peer.close(&mut response);
-                    }
-                    let is_grpc = this.call.is_grpc(&response);
-                    let held = this.admitted.take();
-                    return Poll::Ready(Ok(
-                        response.map(|body| ResponseBody::new(body, held, name, is_grpc))
-                    ));
+                        None => response.map(ResponseBody::uncounted),
+                    }));
                 }
                 Poll::Ready(Err(error)) => {
                     this.future.set(None);

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::tracker::{Called, Held, Waiter, Wakes};
+use crate::Draining;
 
 /// Holds the drain for work that is not a request: an upgraded connection, a spawned task, a job.
 ///
@@ -25,8 +26,13 @@ impl DrainGuard {
     /// Cancel safe: it may be dropped and made again.
     pub fn cut(&self) -> GuardCut {
         GuardCut {
-            waiter: self.held.cut_waiter(),
+            waiter: self.held.waiter(),
         }
+    }
+
+    /// Resolves once rejecting began; at once if it has. It is the moment to say goodbye and to end.
+    pub fn draining(&self) -> Draining {
+        Draining::new(self.held.waiter())
     }
 
     /// Whether [`cut`](Self::cut) would resolve at once.

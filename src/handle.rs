@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::tracker::{Called, Tracker};
+#[cfg(feature = "shutdown")]
+use crate::exit::{AcceptClosed, Exit};
+use crate::tracker::{Called, Tracker, Waiter};
 use crate::{
     Changed, DrainGuard, DrainNonce, DrainReason, DrainStatus, Draining, Leaving, Phase,
     ResumeError, ShuttingDown, Straggler, Tracked, WaitForDrain,
@@ -17,6 +19,8 @@ use crate::{
 #[derive(Clone)]
 pub struct DrainHandle {
     tracker: Arc<Tracker>,
+    #[cfg(feature = "shutdown")]
+    exit: Arc<Exit>,
 }
 
 impl DrainHandle {
@@ -25,6 +29,8 @@ impl DrainHandle {
     pub fn new() -> Self {
         Self {
             tracker: Tracker::new(),
+            #[cfg(feature = "shutdown")]
+            exit: Arc::default(),
         }
     }
 
@@ -68,7 +74,7 @@ impl DrainHandle {
     /// # }
     /// ```
     pub fn changed(&self) -> Changed {
-        Changed::new(&self.tracker)
+        Changed::new(self.tracker.clone())
     }
 
     /// Resolves once the phase has left [`Phase::Serving`]; at once if it has. A resume in between does not undo it.
@@ -78,7 +84,7 @@ impl DrainHandle {
 
     /// Resolves once rejecting began; at once if it has. A resume in between does not undo it.
     pub fn draining(&self) -> Draining {
-        Draining::new(&self.tracker)
+        Draining::new(Waiter::new(self.tracker.shard().clone()))
     }
 
     /// To [`Phase::LameDuck`]: requests are still served, readiness says 503, and HTTP/1 answers close their
@@ -206,6 +212,29 @@ impl DrainHandle {
     /// Makes the drain that is on, or else the next one, final: it cannot be resumed. `true` if this call did it.
     pub fn seal(&self) -> bool {
         self.tracker.seal()
+    }
+
+    /// Asks the [`Shutdown`](crate::Shutdown) of this handle to begin, as a signal does, also before it runs. `true` for
+    /// the first call, whose reason stands.
+    ///
+    /// It ends the process, where [`begin_shutdown`](Self::begin_shutdown) only drains.
+    #[cfg(feature = "shutdown")]
+    pub fn request_exit(&self, reason: impl Into<DrainReason>) -> bool {
+        self.exit.request(reason.into())
+    }
+
+    /// Resolves once the [`Shutdown`](crate::Shutdown) of this handle wants listening sockets closed; at once if it
+    /// has. Connections that wait in the backlog of the socket are to be accepted first.
+    ///
+    /// For accept loops that the sequence does not own: it comes before their connections are told to stop.
+    #[cfg(feature = "shutdown")]
+    pub fn accept_closed(&self) -> AcceptClosed {
+        self.exit.accept_closed()
+    }
+
+    #[cfg(feature = "shutdown")]
+    pub(crate) fn exit(&self) -> &Exit {
+        &self.exit
     }
 
     /// How the drain stands, read in one go.

@@ -83,7 +83,7 @@ impl<R> DrainLayer<R> {
         })
     }
 
-    fn configured<S>(self, set: impl FnOnce(Config<R>) -> Config<S>) -> DrainLayer<S> {
+    pub(crate) fn configured<S>(self, set: impl FnOnce(Config<R>) -> Config<S>) -> DrainLayer<S> {
         let config = set((*self.table.config).clone());
         DrainLayer {
             table: Table::new(self.table.handle.clone(), config),

@@ -17,11 +17,11 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The phase in lower case: `serving`, `lame duck`, `draining`, `drained`.
+    /// For machines: `serving`, `lame_duck`, `draining`, `drained`. `Display` writes a space instead of the underscore.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Serving => "serving",
-            Self::LameDuck => "lame duck",
+            Self::LameDuck => "lame_duck",
             Self::Draining => "draining",
             Self::Drained => "drained",
         }
@@ -30,6 +30,9 @@ impl Phase {
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(match self {
+            Self::LameDuck => "lame duck",
+            other => other.as_str(),
+        })
     }
 }

@@ -10,6 +10,8 @@ use tower_service::Service;
 use crate::connection::Peer;
 use crate::future::Call;
 use crate::slot::{Slot, Table};
+#[cfg(feature = "stream")]
+use crate::stream::StreamCall;
 use crate::tracker::{Admitted, Waiter, Wakes};
 use crate::{
     BoxError, DrainGuard, Rejection, RequestHead, ResponseBody, ResponseFuture, Unavailable,
@@ -87,7 +89,11 @@ impl<S, R> Drain<S, R> {
     {
         let config = &self.slot.config;
         let head = RequestHead::of(request);
-        let mut response = config.rejection.reject(&head, &config.retry_after);
+        let reject = || config.rejection.reject(&head, &config.retry_after);
+        #[cfg(feature = "stream")]
+        let mut response = config.stream.rejection(&head).unwrap_or_else(reject);
+        #[cfg(not(feature = "stream"))]
+        let mut response = reject();
         Peer::of(request).close(&mut response);
         ResponseFuture::rejected(Call::of(request), response)
     }
@@ -156,6 +162,8 @@ where
             return self.reject(&request);
         };
         let call = Call::of(&request);
+        #[cfg(feature = "stream")]
+        let call = call.with_stream(StreamCall::of(&self.slot.stream, &request));
         if config.share_guard {
             let guard = DrainGuard::new(admitted.guard(call.called()));
             request.extensions_mut().insert(guard);

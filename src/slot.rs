@@ -19,6 +19,8 @@ pub(crate) struct Config<R> {
     pub(crate) rejection: Arc<R>,
     pub(crate) retry_after: HeaderValue,
     pub(crate) share_guard: bool,
+    #[cfg(feature = "stream")]
+    pub(crate) stream: crate::stream::StreamConfig,
 }
 
 impl<R> Config<R> {
@@ -28,6 +30,8 @@ impl<R> Config<R> {
             rejection: Arc::new(rejection),
             retry_after: whole_seconds(Duration::from_secs(1)),
             share_guard: false,
+            #[cfg(feature = "stream")]
+            stream: Default::default(),
         }
     }
 
@@ -37,6 +41,8 @@ impl<R> Config<R> {
             rejection: Arc::new(rejection),
             retry_after: self.retry_after,
             share_guard: self.share_guard,
+            #[cfg(feature = "stream")]
+            stream: self.stream,
         }
     }
 
@@ -62,6 +68,8 @@ impl<R> Clone for Config<R> {
             rejection: self.rejection.clone(),
             retry_after: self.retry_after.clone(),
             share_guard: self.share_guard,
+            #[cfg(feature = "stream")]
+            stream: self.stream.clone(),
         }
     }
 }
@@ -84,6 +92,9 @@ type Peers<R> = Box<[OnceLock<Weak<Slot<R>>>]>;
 pub(crate) struct Slot<R> {
     pub(crate) shard: Arc<Shard>,
     pub(crate) config: Arc<Config<R>>,
+    /// The slot's own copy, for it goes along with each request.
+    #[cfg(feature = "stream")]
+    pub(crate) stream: Arc<crate::stream::StreamConfig>,
     peers: Arc<Padded<Peers<R>>>,
 }
 
@@ -122,6 +133,8 @@ impl<R> Table<R> {
                 let slot = Arc::new(Slot {
                     shard: shard.clone(),
                     config: config.clone(),
+                    #[cfg(feature = "stream")]
+                    stream: Arc::new(config.stream.clone()),
                     peers: peers.clone(),
                 });
                 peer.get_or_init(|| Arc::downgrade(&slot));

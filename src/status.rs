@@ -55,7 +55,7 @@ impl fmt::Display for StragglerPhase {
 pub struct Straggler {
     /// The same in every listing while it lasts; 0 for [`StragglerPhase::Unseen`].
     pub id: u64,
-    /// A request's method.
+    /// A request's method. `None` for a body of a known size up to 16 KiB whose handler answered at once.
     pub method: Option<String>,
     /// A request's path, never the query: it may carry a secret. Method and path together are cut to 62 bytes, and
     /// then end in `…`.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use crate::tracker::{Admitted, Called};
+use crate::tracker::{Admitted, Called, Wakes};
 use crate::StragglerPhase;
 
 pin_project! {
@@ -46,7 +46,7 @@ impl<F: Future> Future for Tracked<F> {
                 Poll::Ready(output) => Some(output),
                 Poll::Pending => {
                     let phase = StragglerPhase::Handler;
-                    match admitted.park(this.waker, cx, phase, || Called::Nothing) {
+                    match admitted.park(this.waker, cx, Wakes::CUT, phase, || Called::Nothing) {
                         true => None,
                         false => return Poll::Pending,
                     }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{ready, Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
@@ -17,13 +17,19 @@ use crate::{DrainError, DrainReport, Phase};
 pub struct Changed {
     waiter: Waiter,
     seen: Staged,
+    // Without the tracker nobody would say that the last guard is gone.
+    _tracker: Arc<Tracker>,
 }
 
 impl Changed {
-    pub(crate) fn new(tracker: &Tracker) -> Self {
+    pub(crate) fn new(tracker: Arc<Tracker>) -> Self {
         let waiter = Waiter::new(tracker.shard().clone());
         let seen = waiter.shard().staged();
-        Self { waiter, seen }
+        Self {
+            waiter,
+            seen,
+            _tracker: tracker,
+        }
     }
 }
 
@@ -79,8 +85,7 @@ pub struct Draining {
 }
 
 impl Draining {
-    pub(crate) fn new(tracker: &Tracker) -> Self {
-        let waiter = Waiter::new(tracker.shard().clone());
+    pub(crate) fn new(waiter: Waiter) -> Self {
         let staged = waiter.shard().staged();
         let seen = staged.begins - u32::from(staged.phase > Phase::LameDuck);
         Self { waiter, seen }
@@ -144,19 +149,23 @@ impl Future for WaitForDrain {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.waiter.park(cx, Wakes::CHANGE);
-        match this.tracker.outcome(this.drain, this.called) {
-            Outcome::Waiting => Poll::Pending,
-            Outcome::Rejecting(began) => {
-                let from = began.max(this.called);
-                this.poll_timeout(from, cx).map(|()| {
-                    Err(DrainError::TimedOut {
-                        in_flight: this.tracker.in_flight(),
-                        waited: from.elapsed(),
-                    })
-                })
+        loop {
+            let began = match this.tracker.outcome(this.drain, this.called) {
+                Outcome::Waiting => return Poll::Pending,
+                Outcome::Rejecting(began) => began,
+                Outcome::Drained(report) => return Poll::Ready(Ok(report)),
+                Outcome::Resumed => return Poll::Ready(Err(DrainError::Resumed)),
+            };
+            let from = began.max(this.called);
+            ready!(this.poll_timeout(from, cx));
+            match this.tracker.in_flight() {
+                // The last one left meanwhile and is about to say so; asked again, the drain has ended.
+                0 => this.tracker.settle(),
+                in_flight => {
+                    let waited = from.elapsed();
+                    return Poll::Ready(Err(DrainError::TimedOut { in_flight, waited }));
+                }
             }
-            Outcome::Drained(report) => Poll::Ready(Ok(report)),
-            Outcome::Resumed => Poll::Ready(Err(DrainError::Resumed)),
         }
     }
 }

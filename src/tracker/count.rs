@@ -11,14 +11,15 @@
 //! 2. **A refusal writes nothing to the word.** [`Count::admit`] only reads a closed word.
 //! 3. **A closed and empty count stays so until it is opened.** Admission is refused, and [`Count::add`] needs one
 //!    that is held.
-//! 4. **Exactly one release empties a closed count, and it knows.** [`Count::release`] returns the word as it was.
+//! 4. **Exactly one release empties a closed count, and it knows.** It looks at the word as it was.
 //!    That one then takes the tracker's lock and looks at every count. Of two that empty two counts at once, the
 //!    second to get the lock sees both empty: its own by program order, the other through the lock. No fence
 //!    and no `SeqCst` is part of this argument.
-//! 5. **Everything before a release is seen by whoever finds the count empty.** See [`Count::release`].
+//! 5. **Everything before a release is seen by whoever finds the count empty.** See [`Count::release_any`].
 //! 6. **Who was admitted before a cut is decided by the word.** [`Count::cut`] raises the word's epoch in the same
 //!    modification order as admissions and releases: whoever was admitted with an older epoch is cut, and
-//!    its release sees the newer one.
+//!    its release sees the newer one. What is cut leaves the count and the number of those already cut in one
+//!    step, under the lock of the cutters, so that no other cut finds it in one and not in the other.
 //! 7. **A waker is never lost.** Whoever waits puts its waker under a registry's lock and looks at the [`Stage`] (or
 //!    [`CutMark`]) afterwards; whoever changes one of these takes the same lock afterwards to collect wakers.
 //!    Either the waker is there to be collected or the change is there to be seen: the lock orders them.
@@ -29,7 +30,7 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use super::sync::AtomicU64;
+use super::sync::{fence, AtomicU64};
 use crate::Phase;
 
 const CLOSED: u64 = 1;
@@ -40,6 +41,10 @@ const ONE: u64 = 1 << (EPOCH_SHIFT + EPOCH_BITS);
 
 fn count_of(word: u64) -> usize {
     (word / ONE) as usize
+}
+
+fn is_last(word: u64) -> bool {
+    word & CLOSED != 0 && count_of(word) == 1
 }
 
 /// How many cuts a shard had seen, modulo 2^23: a request would have to sit through four million cuts
@@ -68,15 +73,6 @@ impl Epoch {
     }
 }
 
-/// What [`Count::release`] found.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Released {
-    /// The count is closed and this was its last.
-    pub(crate) emptied: bool,
-    /// A cut came between admission and release.
-    pub(crate) was_cut: bool,
-}
-
 /// In one word: how many are held (40 bits), the epoch (23 bits), and whether admission is closed (1 bit).
 #[derive(Debug)]
 pub(crate) struct Count(AtomicU64);
@@ -92,6 +88,9 @@ impl Count {
         let mut word = self.0.load(Relaxed);
         loop {
             if word & CLOSED != 0 {
+                // Pairs with the Release of `close`: whoever is refused sees the phase that was published before,
+                // and no readiness still says 200.
+                fence(Acquire);
                 return None;
             }
             // Acquire pairs with the Release of `open`: what is admitted after a resume sees what the resumer did before.
@@ -111,28 +110,38 @@ impl Count {
         self.0.fetch_add(ONE, Relaxed);
     }
 
-    /// Takes one off.
+    /// Takes one off that no cut came to since it was admitted, and says whether the count is closed and this was its
+    /// last. `None` if a cut came: it is still counted then, for [`Count::release_any`] under the lock of the cutters.
+    #[inline]
+    pub(crate) fn release_uncut(&self, admitted: Epoch) -> Option<bool> {
+        let mut word = self.0.load(Relaxed);
+        loop {
+            if Epoch::of(word) != admitted {
+                return None;
+            }
+            // As in `release_any`.
+            match self
+                .0
+                .compare_exchange_weak(word, word - ONE, AcqRel, Relaxed)
+            {
+                Ok(word) => return Some(is_last(word)),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Takes one off, and says whether the count is closed and this was its last.
     ///
     /// Release pairs with the Acquire of [`Count::held`] and [`Count::close`]: releases are read-modify-writes, hence
     /// one release sequence, and whoever reads the last sees what all of them did before. Acquire is for the
     /// one that empties the count and reports it, and pairs with the Release of [`Count::cut`].
-    #[inline]
-    pub(crate) fn release(&self, admitted: Epoch) -> Released {
-        let word = self.0.fetch_sub(ONE, AcqRel);
-        if word & (ONE - 1) == u64::from(admitted.0) << EPOCH_SHIFT {
-            return Released {
-                emptied: false,
-                was_cut: false,
-            };
-        }
-        Released {
-            emptied: word & CLOSED != 0 && count_of(word) == 1,
-            was_cut: Epoch::of(word) != admitted,
-        }
+    pub(crate) fn release_any(&self) -> bool {
+        is_last(self.0.fetch_sub(ONE, AcqRel))
     }
 
-    /// Refuses from here on, and returns how many were admitted before. Acquire pairs with `release`: a count
-    /// that is found empty here was emptied by those whose work must be seen.
+    /// Refuses from here on, and returns how many were admitted before. Acquire pairs with a release: a count
+    /// that is found empty here was emptied by those whose work must be seen. Release pairs with the fence of a
+    /// refused `admit`.
     pub(crate) fn close(&self) -> usize {
         count_of(self.0.fetch_or(CLOSED, AcqRel))
     }
@@ -150,13 +159,13 @@ impl Count {
         self.0.load(Relaxed) & CLOSED != 0
     }
 
-    /// How many are held. Acquire pairs with `release`, for the waiter that concludes from zero.
+    /// How many are held. Acquire pairs with a release, for the waiter that concludes from zero.
     pub(crate) fn held(&self) -> usize {
         count_of(self.0.load(Acquire))
     }
 
     /// Raises the epoch; returns it and how many are held at this point of the word's order. Release pairs with the
-    /// Acquire of `release`: a release that saw the newer epoch comes after what the cutter did before.
+    /// Acquire of a release: a release that saw the newer epoch comes after what the cutter did before.
     pub(crate) fn cut(&self) -> (Epoch, usize) {
         let mut word = self.0.load(Relaxed);
         loop {

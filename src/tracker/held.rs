@@ -81,6 +81,11 @@ impl Admitted {
         self.shard.has_cut(self.mark.epoch()) && !self.mark.is_exempt()
     }
 
+    #[cfg(feature = "stream")]
+    pub(crate) fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
     #[inline]
     pub(crate) fn is_serving(&self) -> bool {
         self.shard.is_serving()
@@ -98,6 +103,7 @@ impl Admitted {
         &mut self,
         waker: &mut Option<Waker>,
         cx: &Context<'_>,
+        wakes: Wakes,
         phase: StragglerPhase,
         called: impl FnOnce() -> Called,
     ) -> bool {
@@ -109,18 +115,18 @@ impl Admitted {
                 Some(key) => self.shard.reenter(key, new),
                 None => {
                     let holder = Some((phase, called()));
-                    self.mark.set_key(self.shard.enter(new, Wakes::CUT, holder));
+                    self.mark.set_key(self.shard.enter(new, wakes, holder));
                 }
             }
         }
         self.is_cut()
     }
 
-    /// The handler has answered; what is known about the request says so from here on.
+    /// The handler has answered: what is known about the request says so from here on, and `wakes` wakes it.
     #[cold]
-    pub(crate) fn answered(&self) {
+    pub(crate) fn answered(&self, wakes: Wakes) {
         if let Some(key) = self.mark.key() {
-            self.shard.answered(key);
+            self.shard.answered(key, wakes);
         }
     }
 
@@ -183,8 +189,8 @@ impl Held {
         self.shard.guard_called(self.key)
     }
 
-    /// A waiter for the cut of this guard.
-    pub(crate) fn cut_waiter(&self) -> Waiter {
+    /// A waiter that knows whether this guard is cut.
+    pub(crate) fn waiter(&self) -> Waiter {
         Waiter::since(self.shard.clone(), self.epoch)
     }
 }
@@ -198,7 +204,7 @@ impl Clone for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shard.release_guard(self.key, self.epoch);
+        self.shard.release_guard(self.key);
     }
 }
 

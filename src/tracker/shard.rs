@@ -84,28 +84,31 @@ impl Shard {
 
     #[inline]
     pub(super) fn release(&self, admitted: Epoch) {
-        let released = self.counted.0.count.release(admitted);
-        if released.was_cut {
-            self.release_cut();
-        }
-        if released.emptied {
+        let count = &self.counted.0.count;
+        let emptied = match count.release_uncut(admitted) {
+            Some(emptied) => emptied,
+            None => self.release_cut(),
+        };
+        if emptied {
             self.settle();
         }
     }
 
     #[cold]
-    fn release_cut(&self) {
-        lock(&self.registry.0).cut_and_held -= 1;
+    fn release_cut(&self) -> bool {
+        let mut registry = lock(&self.registry.0);
+        registry.cut_and_held -= 1;
+        self.counted.0.count.release_any()
     }
 
-    pub(super) fn release_guard(&self, key: u32, admitted: Epoch) {
+    pub(super) fn release_guard(&self, key: u32) {
         let mut registry = lock(&self.registry.0);
         registry.guards -= 1;
         let entry = registry.remove(key);
-        let released = self.counted.0.count.release(admitted);
+        let emptied = self.counted.0.count.release_any();
         drop(registry);
         drop(entry);
-        if released.emptied {
+        if emptied {
             self.settle();
         }
     }
@@ -115,9 +118,17 @@ impl Shard {
         self.cuts.has_cut(admitted)
     }
 
-    pub(super) fn answered(&self, key: u32) {
+    /// When rejecting began, unless it did not or nobody is left who could begin it.
+    #[cfg(feature = "stream")]
+    pub(crate) fn rejecting_since(&self) -> Option<Instant> {
+        self.tracker.upgrade()?.rejecting_since()
+    }
+
+    pub(super) fn answered(&self, key: u32, wakes: Wakes) {
         let mut registry = lock(&self.registry.0);
-        if let Some(holder) = &mut registry.get_mut(key).holder {
+        let entry = registry.get_mut(key);
+        entry.wakes = wakes;
+        if let Some(holder) = &mut entry.holder {
             holder.phase = StragglerPhase::Body;
         }
     }

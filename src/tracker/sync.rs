@@ -1,9 +1,15 @@
 //! The primitives of the counting core, swapped for loom's in its models.
 
 #[cfg(all(test, tower_drain_loom))]
-pub(super) use loom::sync::{atomic::AtomicU64, Mutex, MutexGuard};
+pub(super) use loom::sync::{
+    atomic::{fence, AtomicU64},
+    Mutex, MutexGuard,
+};
 #[cfg(not(all(test, tower_drain_loom)))]
-pub(super) use std::sync::{atomic::AtomicU64, Mutex, MutexGuard};
+pub(super) use std::sync::{
+    atomic::{fence, AtomicU64},
+    Mutex, MutexGuard,
+};
 
 use std::sync::PoisonError;
 

@@ -144,8 +144,8 @@ impl Tracker {
         Some(nonce)
     }
 
-    /// Called by whoever emptied a closed shard: whether all of them are empty (invariant 4).
-    pub(super) fn settle(&self) {
+    /// Called by whoever emptied a closed shard or found none held: whether all of them are empty (invariant 4).
+    pub(crate) fn settle(&self) {
         let mut state = lock(&self.state);
         if self.settle_locked(&mut state) {
             drop(state);
@@ -279,7 +279,9 @@ impl Tracker {
             });
         }
         stragglers.sort_by(|a, b| b.age.cmp(&a.age).then(a.id.cmp(&b.id)));
-        let least = self.rejecting_for(now);
+        let least = self
+            .rejecting_since()
+            .map_or(Duration::ZERO, |began| now.saturating_duration_since(began));
         stragglers.extend((0..unseen).map(|_| Straggler {
             id: 0,
             method: None,
@@ -291,12 +293,10 @@ impl Tracker {
         stragglers
     }
 
-    /// Whoever is in flight was admitted at least that long ago.
-    fn rejecting_for(&self, now: Instant) -> Duration {
+    /// When rejecting began, in the drain that is on.
+    pub(crate) fn rejecting_since(&self) -> Option<Instant> {
         let state = lock(&self.state);
-        let began = state.drain.as_ref().and_then(|drain| drain.began.as_ref());
-        began.map_or(Duration::ZERO, |began| {
-            now.saturating_duration_since(began.at)
-        })
+        let began = state.drain.as_ref()?.began.as_ref()?;
+        Some(began.at)
     }
 }

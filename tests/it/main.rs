@@ -1,1 +1,60 @@
 //! Everything that needs no process of its own, linked once.
+
+// Tests run on the newest Rust; what the crate itself needs is older.
+#![allow(clippy::incompatible_msrv)]
+
+mod support;
+
+mod auto_traits;
+mod conformance;
+mod debug;
+mod guards;
+mod hammer;
+mod memory;
+mod phases;
+mod random_ends;
+mod reentry;
+mod rules_admission;
+mod rules_connection;
+mod rules_cut;
+mod rules_cut_counts;
+mod rules_order;
+mod rules_passthrough;
+mod rules_readiness;
+mod rules_rejection;
+mod rules_resume;
+#[cfg(feature = "shutdown")]
+mod shutdown_cut;
+#[cfg(feature = "shutdown")]
+mod shutdown_hooks;
+#[cfg(feature = "axum")]
+mod shutdown_listener;
+#[cfg(feature = "shutdown")]
+mod shutdown_log;
+#[cfg(feature = "shutdown")]
+mod shutdown_order;
+#[cfg(feature = "shutdown")]
+mod shutdown_server;
+#[cfg(feature = "shutdown")]
+mod shutdown_support;
+mod sockets_axum;
+mod sockets_close;
+mod sockets_cut;
+mod sockets_drain;
+mod sockets_flush;
+mod sockets_frames;
+mod sockets_grpc;
+mod sockets_h1;
+mod sockets_h2;
+mod sockets_matrix;
+mod sockets_raw;
+mod sockets_storm;
+mod sockets_streams;
+mod sockets_support;
+mod stack;
+mod stragglers;
+#[cfg(feature = "stream")]
+mod streams;
+mod waiting;
+#[cfg(feature = "axum")]
+mod websocket;

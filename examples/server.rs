@@ -1,0 +1,253 @@
+//! A server to drive by hand, and the page of code that an operator copies.
+//!
+//! ```sh
+//! cargo run --all-features --example server &
+//! curl -N 'http://127.0.0.1:3000/events?n=50' &
+//! sleep 1; kill -TERM %1
+//! ```
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `ADDR` | where it listens; `127.0.0.1:3000` unless it is set |
+//! | `ADMIN_ADDR` | where probes and status are served too, until the very end |
+//! | `STOP_ACCEPTING` | `at-lame-duck`, `at-drain` (default) or `after-drain` |
+//! | `GRACEFUL_SHUTDOWN_..` | see `Timeouts::from_env` and `Signals::from_env` |
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::env;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::ws::{close_code, CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Query, State};
+use axum::http::{header, Request, StatusCode};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use futures_util::stream::{self, Stream, StreamExt};
+use tokio::net::TcpListener;
+use tower_drain::{
+    BoxError, DrainGuard, DrainHandle, DrainLayer, Goodbye, Phase, Shutdown, ShutdownReport,
+    Signals, StopAccepting, StreamPolicy, Timeouts,
+};
+use tracing::{error, info};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match run().await {
+        Ok(report) => {
+            info!("\n{report}");
+            report.exit_code()
+        }
+        Err(error) => {
+            error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<ShutdownReport, BoxError> {
+    let handle = DrainHandle::new();
+    // First of all: until the handlers are installed, a SIGTERM kills the process.
+    let mut shutdown = Shutdown::new(handle.clone())
+        .timeouts(Timeouts::from_env()?)
+        .signals(Signals::from_env()?)
+        .stop_accepting(stop_accepting()?)
+        .on_begin("say goodbye", Duration::from_secs(5), |status| async move {
+            info!("leaving, with {} in flight", status.in_flight);
+            Ok(())
+        })
+        .on_cut("save work", Duration::from_secs(2), |cut| async move {
+            info!(
+                "{} cut, {} still held",
+                cut.ended.len(),
+                cut.still_held.len()
+            );
+            Ok(())
+        })
+        .on_drained(
+            "close the pool",
+            Duration::from_secs(2),
+            |report| async move {
+                info!(
+                    "closing what requests needed; {} were rejected",
+                    report.rejected
+                );
+                Ok(())
+            },
+        );
+    if let Ok(address) = env::var("ADMIN_ADDR") {
+        let listener = bind("ADMIN_ADDR", &address).await?;
+        let app = probes(&handle);
+        shutdown = shutdown.beside(|stop| axum::serve(listener, app).with_graceful_shutdown(stop));
+    }
+    shutdown.check()?;
+    raise_file_limit()?;
+
+    let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".into());
+    let listener = bind("ADDR", &address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    shutdown.serve(listener, app(&handle)).await
+}
+
+async fn bind(name: &str, address: &str) -> Result<TcpListener, BoxError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| format!("{name}: cannot listen on `{address}`: {error}").into())
+}
+
+fn stop_accepting() -> Result<StopAccepting, BoxError> {
+    let value = env::var_os("STOP_ACCEPTING").unwrap_or_else(|| "at-drain".into());
+    match value.to_str() {
+        Some("at-lame-duck") => Ok(StopAccepting::AtLameDuck),
+        Some("at-drain") => Ok(StopAccepting::AtDrain),
+        Some("after-drain") => Ok(StopAccepting::AfterDrain),
+        _ => Err(format!(
+            "STOP_ACCEPTING: {value:?}: set `at-lame-duck`, `at-drain` or `after-drain`"
+        )
+        .into()),
+    }
+}
+
+/// Every open stream is a file.
+fn raise_file_limit() -> Result<(), BoxError> {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{getrlimit, setrlimit, Resource};
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    }
+    Ok(())
+}
+
+fn app(handle: &DrainHandle) -> Router {
+    let layer = DrainLayer::from_handle(handle.clone())
+        .share_guard()
+        .goodbye(Goodbye::event("goodbye").data("the service is shutting down"));
+    Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/slow", get(slow))
+        .route("/echo", post(echo))
+        .route("/events", get(events))
+        .route("/held", get(held))
+        .route("/ws", get(websocket))
+        .layer(layer)
+        .merge(probes(handle))
+}
+
+/// Outside the layer: probes are answered throughout.
+fn probes(handle: &DrainHandle) -> Router {
+    let layer = DrainLayer::from_handle(handle.clone()).exempt(|_| true);
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/drain-status", get(status))
+        .with_state(handle.clone())
+        // Exempt, for `connection: close` from the lame duck on.
+        .layer(layer)
+}
+
+type Parameters = Query<HashMap<String, u64>>;
+
+async fn slow(Query(parameters): Parameters) -> String {
+    let ms = parameters.get("ms").copied().unwrap_or(100);
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    format!("slept {ms} ms\n")
+}
+
+/// As it comes in, and of the type that it came in.
+async fn echo(request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let mut response = Response::new(body);
+    if let Some(content_type) = head.headers.get(header::CONTENT_TYPE) {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type.clone());
+    }
+    response
+}
+
+/// `n` events, for which a drain waits, or events without end, which it ends.
+async fn events(parameters: Parameters) -> impl IntoResponse {
+    let policy = match parameters.0.contains_key("n") {
+        true => StreamPolicy::Wait,
+        false => StreamPolicy::End,
+    };
+    (Extension(policy), held(parameters).await)
+}
+
+async fn held(Query(parameters): Parameters) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let n = parameters.get("n").copied().unwrap_or(u64::MAX);
+    let every = Duration::from_millis(parameters.get("every_ms").copied().unwrap_or(100));
+    Sse::new(stream::iter(0..n).then(move |i| async move {
+        if i > 0 {
+            tokio::time::sleep(every).await;
+        }
+        let i = i.to_string();
+        Ok(Event::default().id(&i).data(i))
+    }))
+}
+
+/// The answer to an upgrade ends the request: the guard holds the rest.
+async fn websocket(upgrade: WebSocketUpgrade, guard: DrainGuard) -> Response {
+    upgrade.on_upgrade(move |socket| async move {
+        if let Err(error) = talk(socket, &guard).await {
+            info!("websocket: {error}");
+        }
+    })
+}
+
+/// Echoes until the drain begins, then says goodbye and waits for the peer's.
+async fn talk(mut socket: WebSocket, guard: &DrainGuard) -> Result<(), axum::Error> {
+    let draining = guard.draining();
+    tokio::pin!(draining);
+    loop {
+        let message = tokio::select! {
+            message = socket.recv() => message,
+            () = &mut draining => break,
+        };
+        match message.transpose()? {
+            Some(echoed @ (Message::Text(_) | Message::Binary(_))) => socket.send(echoed).await?,
+            Some(Message::Ping(_) | Message::Pong(_)) => {}
+            Some(Message::Close(_)) | None => return Ok(()),
+        }
+    }
+    let goodbye = CloseFrame {
+        code: close_code::AWAY,
+        reason: "the service is shutting down".into(),
+    };
+    socket.send(Message::Close(Some(goodbye))).await?;
+    let answered = async { while let Some(Ok(_)) = socket.recv().await {} };
+    tokio::select! {
+        () = answered => {}
+        () = guard.cut() => {}
+    }
+    Ok(())
+}
+
+async fn readyz(State(handle): State<DrainHandle>) -> (StatusCode, String) {
+    let phase = handle.phase();
+    let code = match phase {
+        Phase::Serving => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, format!("{phase}\n"))
+}
+
+async fn status(State(handle): State<DrainHandle>) -> impl IntoResponse {
+    let status = handle.status();
+    let json = format!(
+        "{{\"phase\":\"{}\",\"in_flight\":{},\"rejected\":{}}}\n",
+        status.phase.as_str(),
+        status.in_flight,
+        status.rejected
+    );
+    ([(header::CONTENT_TYPE, "application/json")], json)
+}

@@ -1,0 +1,56 @@
+//! What a handle knows of the end of the process.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use crate::latch::{Fired, Latch};
+use crate::DrainReason;
+
+#[derive(Debug, Default)]
+pub(crate) struct Exit {
+    reason: Mutex<Option<DrainReason>>,
+    requested: Latch,
+    accept_closed: Latch,
+}
+
+impl Exit {
+    /// `true` for the first request, whose reason stands.
+    pub(crate) fn request(&self, reason: DrainReason) -> bool {
+        let mut first = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_some() {
+            return false;
+        }
+        *first = Some(reason);
+        drop(first);
+        self.requested.fire()
+    }
+
+    pub(crate) async fn requested(&self) -> DrainReason {
+        self.requested.fired().await;
+        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        reason.clone().unwrap_or(DrainReason::Requested)
+    }
+
+    pub(crate) fn close_accept(&self) -> bool {
+        self.accept_closed.fire()
+    }
+
+    pub(crate) fn accept_closed(&self) -> AcceptClosed {
+        AcceptClosed(self.accept_closed.fired())
+    }
+}
+
+/// The future of [`DrainHandle::accept_closed`](crate::DrainHandle::accept_closed).
+#[derive(Clone, Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct AcceptClosed(Fired);
+
+impl Future for AcceptClosed {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}

@@ -1,0 +1,145 @@
+//! A listener for `axum::serve` that closes apart from its connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::time::sleep;
+
+use crate::race::{race, Either};
+use crate::{AcceptClosed, DrainHandle};
+
+/// How long not to accept when the process has no file left for a connection.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// A TCP listener for `axum::serve` whose socket closes when the [`Shutdown`](crate::Shutdown) of its handle wants that,
+/// before connections are told to stop.
+///
+/// Connections that wait in the backlog at that moment are still accepted. After that nothing is: the socket is
+/// closed, and further clients are refused at once.
+///
+/// ```no_run
+/// # use axum::Router;
+/// use tower_drain::{BoxError, DrainLayer, DrainListener, Shutdown, ShutdownReport};
+///
+/// #[tokio::main]
+/// async fn main() -> Result<ShutdownReport, BoxError> {
+///     let layer = DrainLayer::new();
+///     let handle = layer.handle();
+///     let shutdown = Shutdown::new(handle.clone());
+///     let listener = DrainListener::bind("127.0.0.1:3000", &handle).await?;
+///     # let app = Router::new();
+///     let app = app.layer(layer);
+///     shutdown
+///         .run(|stop| axum::serve(listener, app).with_graceful_shutdown(stop))
+///         .await
+/// }
+/// ```
+#[derive(Debug)]
+pub struct DrainListener {
+    socket: Socket,
+    local_addr: SocketAddr,
+    closing: AcceptClosed,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Open(TcpListener),
+    /// Outside the runtime, whose idea of readiness may miss what is queued.
+    Backlog(std::net::TcpListener),
+    Closed,
+}
+
+impl DrainListener {
+    /// Binds a socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpListener::bind`].
+    pub async fn bind(addr: impl ToSocketAddrs, handle: &DrainHandle) -> io::Result<Self> {
+        Self::new(TcpListener::bind(addr).await?, handle)
+    }
+
+    /// Takes a socket that is bound.
+    ///
+    /// # Errors
+    ///
+    /// If its address cannot be told.
+    pub fn new(listener: TcpListener, handle: &DrainHandle) -> io::Result<Self> {
+        Ok(Self {
+            local_addr: listener.local_addr()?,
+            socket: Socket::Open(listener),
+            closing: handle.accept_closed(),
+        })
+    }
+
+    /// The address it is bound to, also once it is closed.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// The next connection, from the backlog too; pending for ever once that is empty. Cancel safe.
+    async fn next(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            let accepted = match &mut self.socket {
+                Socket::Open(listener) => match race(&mut self.closing, listener.accept()).await {
+                    Either::First(()) => {
+                        self.close();
+                        continue;
+                    }
+                    Either::Second(accepted) => accepted,
+                },
+                Socket::Backlog(listener) => accept_queued(listener),
+                Socket::Closed => std::future::pending().await,
+            };
+            match accepted {
+                Ok(accepted) => return accepted,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => self.socket = Socket::Closed,
+                    // Of the one connection, which is gone.
+                    io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::Interrupted => {}
+                    _ => {
+                        tracing::error!(target: "tower_drain", %error, "accept failed");
+                        sleep(EXHAUSTED).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.socket = match std::mem::replace(&mut self.socket, Socket::Closed) {
+            Socket::Open(listener) => match listener.into_std() {
+                Ok(listener) => Socket::Backlog(listener),
+                Err(error) => {
+                    tracing::error!(target: "tower_drain", %error, "the backlog is lost");
+                    Socket::Closed
+                }
+            },
+            socket => socket,
+        };
+    }
+}
+
+fn accept_queued(listener: &std::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, addr) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok((TcpStream::from_std(stream)?, addr))
+}
+
+impl axum::serve::Listener for DrainListener {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        self.next().await
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        Ok(self.local_addr)
+    }
+}

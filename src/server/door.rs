@@ -1,0 +1,88 @@
+//! The listener from its first accept to the end of its backlog.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{ready, Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{sleep, Sleep};
+
+use super::Accept;
+
+/// Too many open files is what it is for; they close by themselves.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The sequence waits for the end of the backlog.
+const PAUSE_IN_BACKLOG: Duration = Duration::from_millis(20);
+
+pub(super) struct Door<L: Accept> {
+    state: State<L>,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+enum State<L: Accept> {
+    Open(L),
+    Closing(L::Backlog),
+    Closed,
+}
+
+impl<L: Accept> Door<L> {
+    pub(super) fn new(listener: L) -> Self {
+        Self {
+            state: State::Open(listener),
+            pause: None,
+        }
+    }
+
+    /// From here on only what has been let in already is accepted.
+    pub(super) fn close(&mut self) {
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open(listener) => State::Closing(listener.close()),
+            state => state,
+        };
+        self.pause = None;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// The next connection, `None` at the end of the backlog. Not to be called again after that.
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(L::Handshake, L::Addr)>> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            let (accepted, pause) = match &mut self.state {
+                State::Open(listener) => (Some(ready!(listener.poll_accept(cx))), PAUSE),
+                State::Closing(backlog) => (backlog.next(), PAUSE_IN_BACKLOG),
+                State::Closed => (None, PAUSE),
+            };
+            match accepted {
+                Some(Ok(accepted)) => return Poll::Ready(Some(accepted)),
+                Some(Err(error)) if is_of_one_connection(&error) => {}
+                Some(Err(error)) => {
+                    tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause");
+                    self.pause = Some(Box::pin(sleep(pause)));
+                }
+                None => {
+                    self.state = State::Closed;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}

@@ -1,0 +1,68 @@
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tower_service::Service;
+
+use super::{serve_connections, Accept};
+use crate::{BoxError, Shutdown, ShutdownReport};
+
+impl Shutdown {
+    /// Serves `app`, HTTP/1 and HTTP/2, until the sequence is over. It stands in place of `axum::serve`.
+    ///
+    /// ```no_run
+    /// # use axum::{routing::get, Router};
+    /// use tower_drain::{BoxError, DrainLayer, Shutdown, ShutdownReport, Timeouts};
+    ///
+    /// #[tokio::main]
+    /// async fn main() -> Result<ShutdownReport, BoxError> {
+    ///     let layer = DrainLayer::new();
+    ///     let shutdown = Shutdown::new(layer.handle()).timeouts(Timeouts::from_env()?);
+    ///     let app = Router::new().route("/", get(|| async { "hello" })).layer(layer);
+    ///     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    ///     shutdown.serve(listener, app).await
+    /// }
+    /// ```
+    ///
+    /// `listener` is a `TcpListener`, a `UnixListener`, one of them with a [handshake](Accept::handshake) on top, or
+    /// your own [`Accept`]. `app` is any tower service, cloned for each request; it finds its peer's address as
+    /// [`PeerAddr`](crate::PeerAddr) in the extensions. An error of it ends the connection without an answer.
+    ///
+    /// # Connections
+    ///
+    /// - A handshake may take 10 s, the head of a request 30 s from its first byte, and a connection that has sent no
+    ///   request 30 s. Between two requests it may be idle for as long as the peer likes.
+    /// - When the listening socket closes, the connections that the operating system has let in are still accepted.
+    /// - When connections are told to stop, HTTP/1 answers with `connection: close` and HTTP/2 sends GOAWAY. Requests
+    ///   in flight and the bytes of their answers are waited for. What has neither is dropped at once; but a peer that
+    ///   was let in less than 500 ms before may still send its first request, and one of HTTP/2 has 500 ms to answer
+    ///   the ping behind the GOAWAY, so that no request is lost on its way.
+    /// - A peer that was slower than its last answer is waited for until it closes as well, at most 5 s after the last
+    ///   byte was handed to the operating system.
+    /// - At the end of `close`, or of a cut, everything left is dropped; connections with a request or with bytes that
+    ///   the peer had not taken are `unflushed` in the report.
+    /// - An upgraded connection belongs to whoever took it, and holds the drain by its [guard](crate::DrainGuard) only.
+    ///   One through HTTP/2 ends with the connection under it, which stays until the drain is over.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`](crate::ConfigError), before anything is accepted; the socket is closed then. Errors of single
+    /// connections end those; errors of accepting are logged, and accepting goes on after a pause.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: dropping it drops the socket, every connection, the servers beside and the hooks.
+    pub async fn serve<L, S, B>(self, listener: L, app: S) -> Result<ShutdownReport, BoxError>
+    where
+        L: Accept,
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let handle = self.handle.clone();
+        self.drive(|stages| serve_connections(listener, app, handle, stages))
+            .await
+    }
+}

@@ -1,0 +1,13 @@
+//! Over real sockets, and where time matters over pipes with a paused clock.
+
+mod accepting;
+mod answers;
+mod clock;
+mod http2;
+mod lifetime;
+mod sequence;
+mod support;
+mod tls;
+mod told;
+mod units;
+mod upgrades;

@@ -1,0 +1,112 @@
+//! What sockets cannot be made to do in the right moment.
+
+use std::cell::Cell;
+use std::future::{poll_fn, Future};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{advance, Instant};
+use tokio_test::{assert_pending, assert_ready_eq, task};
+
+use crate::server::connection::Ended;
+use crate::server::leaving::Leaving;
+use crate::server::tally::{Standing, Tally, ABANDON, DRAINED, STOP};
+
+fn listening(tally: &Tally) -> task::Spawn<impl Future<Output = Standing> + '_> {
+    task::spawn(poll_fn(|cx| {
+        let standing = tally.listen(cx.waker());
+        match standing.was_told(STOP | DRAINED | ABANDON) && standing.is_over() {
+            true => Poll::Ready(standing),
+            false => Poll::Pending,
+        }
+    }))
+}
+
+#[test]
+fn the_release_of_the_last_thing_in_flight_wakes_a_connection_that_was_told() {
+    let tally = Tally::new();
+    let (request, stream) = (tally.request(true), tally.stream());
+    let bytes = request.again();
+    let mut task = listening(&tally);
+    assert_pending!(task.poll());
+    tally.tell(STOP);
+    assert!(task.is_woken());
+
+    assert_pending!(task.poll());
+    drop(request);
+    drop(bytes);
+    assert_pending!(task.poll());
+    drop(stream);
+    assert!(task.is_woken());
+    assert!(task.poll().is_ready());
+}
+
+#[test]
+fn a_release_before_the_stop_wakes_nobody() {
+    let tally = Tally::new();
+    let request = tally.request(false);
+    let mut task = listening(&tally);
+    assert_pending!(task.poll());
+    drop(request);
+    assert!(!task.is_woken());
+}
+
+#[test]
+fn a_tunnel_is_no_request_and_over_with_the_drain() {
+    let tally = Tally::new();
+    let _tunnel = tally.stream();
+    assert!(!tally.standing().has_requests());
+    assert!(!tally.standing().is_over());
+    tally.tell(DRAINED);
+    assert!(tally.standing().is_over());
+
+    let _request = tally.request(true);
+    assert!(tally.standing().has_requests());
+    assert!(!tally.standing().is_over());
+}
+
+/// On another thread, the last stream hands its last frame over while the connection is polled.
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_polled_once_more_after_its_last_stream() {
+    let tally = Tally::new();
+    let last = Cell::new(Some(tally.request(true)));
+    let (is_told, is_late) = (Cell::new(false), Cell::new(false));
+    let connection = pin!(poll_fn(|_| {
+        match (is_late.get(), last.take()) {
+            (true, Some(last)) => drop(last),
+            (true, None) => tally.writes(),
+            (false, held) => last.set(held),
+        }
+        Poll::<()>::Pending
+    }));
+    let mut leaving = Leaving::new(connection, Instant::now(), &tally, |_| is_told.set(true));
+    let mut leaving = task::spawn(poll_fn(|cx| leaving.poll(cx)));
+    assert_pending!(leaving.poll());
+    assert!(is_told.get());
+    advance(Duration::from_secs(60)).await;
+
+    is_late.set(true);
+    assert_pending!(leaving.poll());
+    tally.flushed();
+    tally.tell(ABANDON);
+    assert_ready_eq!(leaving.poll(), Ended::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_flushed_is_not_dropped_but_counted_when_it_is_abandoned() {
+    let tally = Tally::new();
+    drop(tally.request(false));
+    tally.writes();
+    let connection = pin!(std::future::pending::<()>());
+    let long_ago = Instant::now();
+    advance(Duration::from_secs(60)).await;
+    let mut leaving = Leaving::new(connection, long_ago, &tally, |_| {});
+    let mut leaving = task::spawn(poll_fn(|cx| leaving.poll(cx)));
+    assert_pending!(leaving.poll());
+    advance(Duration::from_secs(60)).await;
+    assert_pending!(leaving.poll());
+    tally.tell(ABANDON);
+    assert!(leaving.is_woken());
+    assert_ready_eq!(leaving.poll(), Ended::Unflushed);
+}

@@ -1,0 +1,139 @@
+//! Reading the variables, and what is wrong with a configuration.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+use std::time::Duration;
+
+/// A configuration that cannot hold, found before the first connection is accepted.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A variable of the environment has a value that is none.
+    #[non_exhaustive]
+    Variable {
+        /// The variable's name.
+        name: &'static str,
+        /// Its value; what is not UTF-8 is replaced.
+        value: String,
+        /// What would have been one.
+        expected: &'static str,
+    },
+    /// The sequence can take as long as the platform waits, or longer: it would be killed before its end.
+    #[non_exhaustive]
+    Budget {
+        /// How long it can take in all, and what a derived drain keeps free.
+        needed: Duration,
+        /// How long the platform waits.
+        platform: Duration,
+        /// The sum that `needed` is, in figures and in words.
+        sum: String,
+    },
+    /// The signal handlers could not be installed.
+    #[non_exhaustive]
+    Signals {
+        /// What the system, or the lack of a runtime, says.
+        cause: String,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable {
+                name,
+                value,
+                expected,
+            } => write!(f, "{name}={value:?} is not {expected}"),
+            Self::Budget {
+                needed,
+                platform,
+                sum,
+            } => write!(
+                f,
+                "the shutdown needs {} s and the platform kills after {} s: {sum}; raise the platform's grace period \
+                 and GRACEFUL_SHUTDOWN_PLATFORM_TIMEOUT with it, or lower the others",
+                needed.as_secs_f64(),
+                platform.as_secs_f64(),
+            ),
+            Self::Signals { cause } => write!(f, "signal handlers cannot be installed: {cause}"),
+        }
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    /// The sentence: this is what `main` prints of an error that it returns.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for ConfigError {}
+
+/// Looks a variable up. Parsers take this instead of the environment, which is one for all threads.
+pub(super) type Lookup<'a> = &'a dyn Fn(&'static str) -> Option<OsString>;
+
+pub(super) fn environment(name: &'static str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+fn text(
+    name: &'static str,
+    value: OsString,
+    expected: &'static str,
+) -> Result<String, ConfigError> {
+    value
+        .into_string()
+        .map_err(|value| bad(name, &value.to_string_lossy(), expected))
+}
+
+fn bad(name: &'static str, value: &str, expected: &'static str) -> ConfigError {
+    ConfigError::Variable {
+        name,
+        value: value.to_owned(),
+        expected,
+    }
+}
+
+const SECONDS: &str = "a number of seconds from 0 to 31536000, such as 2.5";
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Seconds in decimal digits with an optional fraction. Signs, exponents, units and white space are errors: whoever
+/// writes them means something that would not be understood.
+pub(super) fn seconds(
+    lookup: Lookup<'_>,
+    name: &'static str,
+) -> Result<Option<Duration>, ConfigError> {
+    let Some(value) = lookup(name) else {
+        return Ok(None);
+    };
+    let value = text(name, value, SECONDS)?;
+    let is_decimal = value
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    is_decimal
+        .then(|| value.parse::<f64>().ok())
+        .flatten()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|&duration| duration <= YEAR)
+        .map(Some)
+        .ok_or_else(|| bad(name, &value, SECONDS))
+}
+
+/// One of a few words.
+pub(super) fn word<T: Copy>(
+    lookup: Lookup<'_>,
+    name: &'static str,
+    words: &[(&str, T)],
+    expected: &'static str,
+) -> Result<Option<T>, ConfigError> {
+    let Some(value) = lookup(name) else {
+        return Ok(None);
+    };
+    let value = text(name, value, expected)?;
+    words
+        .iter()
+        .find(|(word, _)| *word == value)
+        .map(|&(_, meaning)| Some(meaning))
+        .ok_or_else(|| bad(name, &value, expected))
+}

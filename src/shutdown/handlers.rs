@@ -1,0 +1,106 @@
+//! Where signals come from.
+
+use std::task::{Context, Poll};
+
+use super::env::ConfigError;
+use super::rules::Signal;
+
+#[derive(Debug)]
+pub(super) enum Listener {
+    Installed(imp::Listener),
+    #[cfg(test)]
+    Injected(tokio::sync::mpsc::UnboundedReceiver<Signal>),
+}
+
+impl Listener {
+    /// From here on the signals do not end the process. Those that come before they are asked for are kept.
+    pub(super) fn install() -> Result<Self, ConfigError> {
+        let failed = |cause| ConfigError::Signals { cause };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(failed("make the `Shutdown` inside a tokio runtime".into()));
+        }
+        let installed = imp::Listener::install().map_err(|error| failed(error.to_string()))?;
+        Ok(Self::Installed(installed))
+    }
+
+    /// The next signal. Cancel safe. Of two that came, SIGTERM is first: as the first signal it begins what
+    /// the other one cuts.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {
+        match self {
+            Self::Installed(installed) => installed.poll_next(cx),
+            #[cfg(test)]
+            Self::Injected(injected) => match injected.poll_recv(cx) {
+                Poll::Ready(Some(signal)) => Poll::Ready(signal),
+                _ => Poll::Pending,
+            },
+        }
+    }
+}
+
+#[cfg(unix)]
+mod imp {
+    use std::io;
+    use std::task::{Context, Poll};
+
+    use tokio::signal::unix::{signal, SignalKind};
+
+    use super::super::rules::Signal;
+
+    #[derive(Debug)]
+    pub(in crate::shutdown) struct Listener {
+        term: tokio::signal::unix::Signal,
+        int: tokio::signal::unix::Signal,
+    }
+
+    impl Listener {
+        pub(super) fn install() -> io::Result<Self> {
+            Ok(Self {
+                term: signal(SignalKind::terminate())?,
+                int: signal(SignalKind::interrupt())?,
+            })
+        }
+
+        pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {
+            if self.term.poll_recv(cx).is_ready() {
+                return Poll::Ready(Signal::Term);
+            }
+            self.int.poll_recv(cx).map(|_| Signal::Int)
+        }
+    }
+}
+
+#[cfg(windows)]
+mod imp {
+    use std::io;
+    use std::task::{Context, Poll};
+
+    use tokio::signal::windows::{
+        ctrl_c, ctrl_close, ctrl_shutdown, CtrlC, CtrlClose, CtrlShutdown,
+    };
+
+    use super::super::rules::Signal;
+
+    #[derive(Debug)]
+    pub(in crate::shutdown) struct Listener {
+        close: CtrlClose,
+        shutdown: CtrlShutdown,
+        int: CtrlC,
+    }
+
+    impl Listener {
+        pub(super) fn install() -> io::Result<Self> {
+            Ok(Self {
+                close: ctrl_close()?,
+                shutdown: ctrl_shutdown()?,
+                int: ctrl_c()?,
+            })
+        }
+
+        pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {
+            if self.close.poll_recv(cx).is_ready() || self.shutdown.poll_recv(cx).is_ready() {
+                return Poll::Ready(Signal::Term);
+            }
+            self.int.poll_recv(cx).map(|_| Signal::Int)
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Work of the caller's at a stage of the sequence: named, bounded, and never in its way.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{sleep, Instant};
+
+use super::report::{HookOutcome, HookStage};
+use super::{log, Cut, ShutdownReport};
+use crate::race::{race, Either};
+use crate::{BoxError, DrainStatus};
+
+type Running = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+pub(super) struct Hook<A> {
+    pub(super) name: Cow<'static, str>,
+    pub(super) bound: Duration,
+    run: Box<dyn FnOnce(A) -> Running + Send>,
+}
+
+impl<A: Send + 'static> Hook<A> {
+    pub(super) fn new<F, T>(name: Cow<'static, str>, bound: Duration, hook: F) -> Self
+    where
+        F: FnOnce(A) -> T + Send + 'static,
+        T: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        Self {
+            name,
+            bound,
+            run: Box::new(move |input| Box::pin(hook(input))),
+        }
+    }
+
+    /// Runs it in a task of its own, so that neither a panic nor a blocked thread is the sequence's, and lets go of it
+    /// at its bound.
+    pub(super) async fn run(self, stage: HookStage, input: A) -> (HookOutcome, Duration) {
+        let began = Instant::now();
+        let run = self.run;
+        let mut task = Task::spawn(async move { run(input).await });
+        let outcome = match race(task.join(), sleep(self.bound)).await {
+            Either::First(Ok(Ok(()))) => HookOutcome::Done,
+            Either::First(Ok(Err(error))) => HookOutcome::Failed(error.to_string()),
+            Either::First(Err(error)) => HookOutcome::Panicked(panic_message(error)),
+            Either::Second(()) => HookOutcome::TimedOut,
+        };
+        let took = began.elapsed();
+        log::hook_ended(stage, &self.name, &outcome, took);
+        (outcome, took)
+    }
+
+    /// Runs it beside the sequence.
+    pub(super) fn spawn(self, stage: HookStage, input: A) -> Task<(HookOutcome, Duration)> {
+        Task::spawn(self.run(stage, input))
+    }
+}
+
+impl<A> fmt::Debug for Hook<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} ({:?})", self.name, self.bound)
+    }
+}
+
+fn panic_message(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else {
+        return "the runtime was shut down".into();
+    };
+    match panic.downcast::<String>() {
+        Ok(message) => *message,
+        Err(panic) => panic
+            .downcast_ref::<&str>()
+            .map_or_else(|| "(no message)".into(), ToString::to_string),
+    }
+}
+
+/// A task that does not outlive this handle by more than its current poll.
+#[derive(Debug)]
+pub(super) struct Task<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Task<T> {
+    pub(super) fn spawn(future: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
+    }
+
+    pub(super) async fn join(&mut self) -> Result<T, JoinError> {
+        (&mut self.0).await
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// All hooks of a [`Shutdown`](crate::Shutdown).
+#[derive(Debug, Default)]
+pub(super) struct Hooks {
+    pub(super) on_begin: Vec<Hook<DrainStatus>>,
+    pub(super) on_cut: Vec<Hook<Cut>>,
+    pub(super) on_drained: Vec<Hook<ShutdownReport>>,
+}
+
+impl Hooks {
+    pub(super) fn bounds(&self) -> super::timeouts::HookBounds {
+        super::timeouts::HookBounds {
+            longest_on_begin: longest(&self.on_begin),
+            longest_on_cut: longest(&self.on_cut),
+            all_on_drained: (self.on_drained.iter())
+                .fold(Duration::ZERO, |sum, hook| sum.saturating_add(hook.bound)),
+        }
+    }
+}
+
+fn longest<A>(hooks: &[Hook<A>]) -> Duration {
+    let bounds = hooks.iter().map(|hook| hook.bound);
+    bounds.max().unwrap_or(Duration::ZERO)
+}

@@ -1,0 +1,156 @@
+//! The lines of a shutdown, all with the target `tower_drain::shutdown`. Their fields are part of the interface:
+//! dashboards are built on them. Times are in seconds.
+
+use std::time::Duration;
+
+use super::report::{HookOutcome, HookStage};
+use super::rules::Heard;
+use super::timeouts::Budget;
+use super::ShutdownReport;
+use crate::{BoxError, DrainHandle, DrainReason, Straggler};
+
+macro_rules! line {
+    ($level:ident, $($rest:tt)*) => {
+        tracing::$level!(target: "tower_drain::shutdown", $($rest)*)
+    };
+}
+
+/// How many of the oldest stragglers a line of progress names.
+const OLDEST: usize = 5;
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_millis() as f64 / 1000.0
+}
+
+pub(super) fn budget(budget: &Budget) {
+    let timeouts = &budget.timeouts;
+    line!(
+        info,
+        worst_case_s = seconds(budget.worst_case),
+        grace_period_s = budget.grace_period_s(),
+        platform_s = seconds(timeouts.platform),
+        lame_duck_s = seconds(timeouts.lame_duck),
+        settle_s = seconds(timeouts.settle),
+        drain_s = seconds(timeouts.drain),
+        close_s = seconds(timeouts.close),
+        "a shutdown takes at most {} s and needs a grace period of {} s",
+        seconds(budget.worst_case),
+        budget.grace_period_s(),
+    );
+}
+
+pub(super) fn triggered(reason: &DrainReason, handle: &DrainHandle) {
+    line!(info, %reason, phase = %handle.phase(), in_flight = handle.in_flight(), "shutdown begins");
+}
+
+pub(super) fn server_ended_first() {
+    line!(warn, "the server ended by itself");
+}
+
+pub(super) fn server_failed(error: &BoxError) {
+    line!(error, %error, "the server ended in an error");
+}
+
+/// One line for each step, when it begins; `at_most_s` is how long it may last.
+pub(super) fn step(step: &'static str, at_most: Duration, handle: &DrainHandle) {
+    line!(
+        info,
+        step,
+        at_most_s = seconds(at_most),
+        in_flight = handle.in_flight(),
+        "{step}"
+    );
+}
+
+pub(super) fn signal(name: &'static str, heard: Heard) {
+    line!(info, signal = name, meaning = %heard, "{name}: {heard}");
+}
+
+pub(super) fn progress(step: &'static str, waited: Duration, handle: &DrainHandle) {
+    let stragglers = handle.stragglers();
+    let oldest: Vec<_> = stragglers
+        .iter()
+        .take(OLDEST)
+        .map(ToString::to_string)
+        .collect();
+    line!(
+        info,
+        step,
+        waited_s = seconds(waited),
+        in_flight = stragglers.len(),
+        oldest = oldest.join("; "),
+        "waiting for {} in flight",
+        stragglers.len(),
+    );
+}
+
+pub(super) fn was_cut(straggler: &Straggler, is_gone: bool) {
+    line!(
+        warn,
+        id = straggler.id,
+        method = straggler.method,
+        path = straggler.path,
+        label = straggler.label.as_deref(),
+        part = %straggler.phase,
+        age_s = seconds(straggler.age),
+        is_gone,
+        "cut: {straggler}"
+    );
+}
+
+pub(super) fn hook_ended(stage: HookStage, name: &str, outcome: &HookOutcome, took: Duration) {
+    let took_s = seconds(took);
+    match outcome {
+        HookOutcome::Done => {
+            line!(info, %stage, hook = name, %outcome, took_s, "{stage} {name:?}: {outcome}")
+        }
+        _ => line!(warn, %stage, hook = name, %outcome, took_s, "{stage} {name:?}: {outcome}"),
+    }
+}
+
+pub(super) fn beside_failed(error: &BoxError) {
+    line!(error, %error, "a server beside ended in an error");
+}
+
+pub(super) fn beside_dropped(servers: usize) {
+    line!(
+        warn,
+        servers,
+        "servers beside did not stop in time and were dropped"
+    );
+}
+
+/// The last line.
+pub(super) fn report(report: &ShutdownReport) {
+    let phases = &report.phases;
+    let hooks: Vec<_> = (report.hooks.iter())
+        .map(|hook| format!("{} {:?}: {}", hook.stage, hook.name, hook.outcome))
+        .collect();
+    let still_held: Vec<_> = report.still_held.iter().map(ToString::to_string).collect();
+    macro_rules! last {
+        ($level:ident, $verdict:literal) => {
+            line!(
+                $level,
+                reason = %report.reason,
+                took_s = seconds(report.took),
+                lame_duck_s = seconds(phases.lame_duck),
+                settle_s = seconds(phases.settle),
+                drain_s = seconds(phases.drain),
+                cut_s = seconds(phases.cut),
+                close_s = seconds(phases.close),
+                on_drained_s = seconds(phases.on_drained),
+                in_flight = report.in_flight,
+                cut = report.cut,
+                rejected = report.rejected,
+                unflushed = report.unflushed,
+                still_held = still_held.join("; "),
+                hooks = hooks.join("; "),
+                $verdict
+            )
+        };
+    }
+    match report.is_complete() {
+        true => last!(info, "shutdown complete"),
+        false => last!(warn, "shutdown incomplete"),
+    }
+}

@@ -1,0 +1,34 @@
+//! The shutdown sequence, from the signal to the exit code.
+//!
+//! `builder` collects what is wanted, `run` joins the server with `ear`, which turns signals and triggers into "begin" and
+//! "hurry", and with `sequence`, which goes through the steps. The sequence acts on the handle and on the server's
+//! `stages`, and writes what happened into a `record`, of which the `report` is made.
+
+mod beside;
+mod builder;
+mod ear;
+mod env;
+mod handlers;
+mod hooks;
+mod log;
+mod record;
+mod report;
+mod rules;
+mod run;
+mod sequence;
+mod server;
+mod signals;
+pub(crate) mod stages;
+mod systemd;
+#[cfg(test)]
+mod tests;
+mod timeouts;
+
+pub use self::{
+    builder::{Shutdown, StopAccepting},
+    env::ConfigError,
+    report::{Cut, HookOutcome, HookReport, HookStage, PhaseTimes, ShutdownReport},
+    signals::{OnSignal, Signals},
+    stages::Stop,
+    timeouts::Timeouts,
+};

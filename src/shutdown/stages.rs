@@ -1,0 +1,71 @@
+//! What a server hears from the sequence, and what it says back.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::watch;
+
+use crate::latch::{Fired, Latch};
+use crate::AcceptClosed;
+
+/// Resolves when the server that was given it is to stop: its connections finish what they are at, and idle ones
+/// close. Latched; clones hear the same.
+#[derive(Clone, Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Stop(Fired);
+
+impl Stop {
+    pub(crate) fn new(latch: &Latch) -> Self {
+        Self(latch.fired())
+    }
+}
+
+impl Future for Stop {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+/// Resolves when everything that is left of the server is to be dropped.
+#[derive(Clone, Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub(crate) struct Abandon(Fired);
+
+impl Abandon {
+    pub(crate) fn new(latch: &Latch) -> Self {
+        Self(latch.fired())
+    }
+}
+
+impl Future for Abandon {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+/// What a server is driven by. The three futures are latched and resolve in this order, or all at once after a cut.
+#[cfg_attr(not(feature = "server"), allow(dead_code))]
+#[derive(Clone, Debug)]
+pub(crate) struct ServerStages {
+    /// The listening socket is to be closed; its backlog is still served.
+    pub(crate) accept_closed: AcceptClosed,
+    /// Connections are to be told: GOAWAY, idle and never-used ones close.
+    pub(crate) stop: Stop,
+    /// Everything left is to be dropped, and the server to return.
+    pub(crate) abandon: Abandon,
+    /// How many connections there are. The listening socket counts as one until it is closed and its backlog
+    /// accepted: the value starts at 1. Settling ends early at 0, and must not before the backlog was accepted.
+    pub(crate) connections: watch::Sender<usize>,
+}
+
+/// What a server returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Served {
+    /// Connections that were dropped with bytes that were not written.
+    pub(crate) unflushed: usize,
+}

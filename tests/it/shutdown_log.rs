@@ -1,0 +1,174 @@
+//! The lines of a shutdown, and the report as text.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use http::{Request, Response};
+use tower::{Layer, ServiceExt};
+use tower_drain::{BoxError, DrainLayer, HookOutcome, Shutdown};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::shutdown_support::{after, s, server, timeouts, Timeline};
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Lines {
+    /// Those of the sequence, from level to the end of the fields.
+    fn get(&self) -> Vec<String> {
+        let bytes = self.0.lock().unwrap().clone();
+        let text = String::from_utf8(bytes).unwrap();
+        let lines = text
+            .lines()
+            .filter(|line| line.contains("tower_drain::shutdown"));
+        lines.map(str::to_owned).collect()
+    }
+}
+
+/// A request that never ends and one hook that fails.
+async fn shut_down() -> (Vec<String>, String) {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .without_time()
+        .with_writer(lines.clone())
+        .finish();
+    let _logs = tracing::subscriber::set_default(subscriber);
+    let layer = DrainLayer::new();
+    let handle = layer.handle();
+    let stuck = layer.layer(tower::service_fn(|_: Request<Body>| {
+        pending::<Result<Response<Body>, Infallible>>()
+    }));
+    let request = Request::post("/slow?token=secret")
+        .body(Body::empty())
+        .unwrap();
+    tokio::spawn(stuck.oneshot(request));
+    tokio::task::yield_now().await;
+    let report = Shutdown::new(handle.clone())
+        .timeouts(timeouts().drain(s(12.0)))
+        .trigger(after(0.0))
+        .on_begin("notify", s(2.0), |_| async {
+            Err::<(), BoxError>("no route".into())
+        })
+        .on_drained("close", s(2.0), |_| async { Ok(()) })
+        .run(|stop| server(stop, handle, Timeline::new()))
+        .await
+        .unwrap();
+    assert_eq!(
+        report.hooks[0].outcome,
+        HookOutcome::Failed("no route".into())
+    );
+    (lines.get(), report.to_string())
+}
+
+#[track_caller]
+fn line<'a>(lines: &'a [String], what: &str) -> &'a str {
+    let found = lines.iter().find(|line| line.contains(what));
+    found.unwrap_or_else(|| panic!("no {what:?} in {lines:#?}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_tells_the_budget_first_every_step_who_is_waited_for_and_the_report_last() {
+    let (lines, _) = shut_down().await;
+    let budget = &lines[0];
+    assert!(
+        budget.contains("takes at most 31 s and needs a grace period of 32 s"),
+        "{budget}"
+    );
+    assert!(
+        budget.contains("worst_case_s=31.0 grace_period_s=32"),
+        "{budget}"
+    );
+
+    let steps = [
+        "lame duck",
+        "listening socket closes",
+        "settle",
+        "server stops",
+        "drain",
+        "cut",
+        "close",
+    ];
+    let mut rest = lines.iter();
+    for step in steps {
+        let field = format!("step=\"{step}\"");
+        assert!(
+            rest.any(|line| line.contains(&field)),
+            "no {step} in its place: {lines:#?}"
+        );
+    }
+
+    let progress: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("waiting for"))
+        .collect();
+    assert_eq!(progress.len(), 2, "every 5 s of 12: {progress:#?}");
+    assert!(
+        progress[0].contains("waited_s=5.0 in_flight=1"),
+        "{}",
+        progress[0]
+    );
+    assert!(
+        progress[0].contains("oldest=\"POST /slow, handler, 11.0 s\""),
+        "{}",
+        progress[0]
+    );
+
+    let cut = line(&lines, "cut: POST");
+    assert!(cut.trim_start().starts_with("WARN"), "{cut}");
+    assert!(cut.contains("method=\"POST\" path=\"/slow\""), "{cut}");
+    assert!(line(&lines, "hook=\"notify\"")
+        .trim_start()
+        .starts_with("WARN"));
+
+    let last = lines.last().unwrap();
+    assert!(last.trim_start().starts_with("WARN"), "{last}");
+    for field in [
+        "shutdown incomplete",
+        "reason=test",
+        "took_s=18.0",
+        "lame_duck_s=5.0",
+        "settle_s=1.0",
+        "drain_s=12.0",
+        "cut=1",
+        "rejected=0",
+        "unflushed=0",
+        "on_begin \\\"notify\\\": failed: no route; on_drained \\\"close\\\": done",
+    ] {
+        assert!(last.contains(field), "no {field:?} in {last}");
+    }
+    assert!(lines.iter().all(|line| !line.contains("secret")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_is_a_few_aligned_lines() {
+    let (_, report) = shut_down().await;
+    let expected = "\
+shutdown    not drained after 18.0 s: test
+phases      lame duck 5.0 s, settle 1.0 s, drain 12.0 s, cut 0.0 s, close 0.0 s, on_drained 0.0 s
+requests    1 in flight at the drain, 1 cut, 0 rejected, 0 unflushed
+on_begin    notify: failed: no route
+on_drained  close: done";
+    assert_eq!(report, expected);
+}

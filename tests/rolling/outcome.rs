@@ -1,0 +1,103 @@
+//! What a run came to, and what is wrong with it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::board::{Counts, Failure};
+use crate::h2::Figures;
+use crate::server::Exit;
+
+/// The least of load. A run in which hardly anything happens shows nothing.
+const ANSWERS_PER_SECOND: f64 = 100.0;
+const STREAMS_PER_RESTART: u64 = 2;
+
+/// One restart as its clients saw it.
+#[derive(Clone, Debug)]
+pub(crate) struct Restart {
+    pub(crate) number: usize,
+    pub(crate) server: &'static str,
+    pub(crate) exit: Exit,
+    /// From the signal until the new process is at work.
+    pub(crate) took: Duration,
+    pub(crate) counts: Counts,
+}
+
+/// A whole run.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) front: &'static str,
+    pub(crate) server: String,
+    pub(crate) took: Duration,
+    pub(crate) restarts: Vec<Restart>,
+    pub(crate) total: Counts,
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) problems: Vec<Problem>,
+    /// Where the logs are, if there are problems.
+    pub(crate) logs: Option<PathBuf>,
+}
+
+/// Why a run is not what it should be.
+#[derive(Clone, Debug)]
+pub(crate) enum Problem {
+    /// Requests that failed.
+    Failed(u64),
+    /// HTTP/2 requests that failed.
+    FailedH2(Figures),
+    /// A restart that was not as it should be.
+    Restart { number: usize, what: String },
+    /// The run could not go on.
+    Broken(String),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(count) => write!(f, "{count} requests failed"),
+            Self::FailedH2(figures) => write!(f, "{figures}"),
+            Self::Restart { number, what } => write!(f, "restart {number}: {what}"),
+            Self::Broken(what) => f.write_str(what),
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether it lost requests, and apart from that went as it should.
+    pub(crate) fn only_lost_requests(&self) -> bool {
+        let lost = |problem: &Problem| matches!(problem, Problem::Failed(_) | Problem::FailedH2(_));
+        !self.problems.is_empty() && self.problems.iter().all(lost)
+    }
+}
+
+/// What is wrong with a restart.
+pub(crate) fn judge(done: &Restart, stops_within: Duration, has_streams: bool) -> Vec<Problem> {
+    let Restart { exit, counts, .. } = done;
+    let mut wrong = Vec::new();
+    match &exit.code {
+        Ok(0) => {}
+        Ok(code) => wrong.push(format!("exit code {code}")),
+        Err(what) => wrong.push(what.clone()),
+    }
+    if exit.after > stops_within {
+        let (took, limit) = (exit.after.as_secs_f64(), stops_within.as_secs_f64());
+        wrong.push(format!("the stop took {took:.1} s, more than {limit:.1} s"));
+    }
+    let least = (done.took.as_secs_f64() * ANSWERS_PER_SECOND) as u64;
+    if counts.answered < least {
+        let answered = counts.answered;
+        wrong.push(format!(
+            "too little load: {answered} answers, less than {least}"
+        ));
+    }
+    if has_streams && counts.streams < STREAMS_PER_RESTART {
+        let streams = counts.streams;
+        wrong.push(format!(
+            "too little load: {streams} streams, less than {STREAMS_PER_RESTART}"
+        ));
+    }
+    let number = done.number;
+    wrong
+        .into_iter()
+        .map(|what| Problem::Restart { number, what })
+        .collect()
+}

@@ -1,0 +1,224 @@
+//! What a run says: a line a restart while it goes on, a table and the losses at the end.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use crate::outcome::{Outcome, Restart};
+use crate::process::find_program;
+
+/// How many kinds of loss are told of one run; the rest are counted.
+const TOLD: usize = 12;
+
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    outcomes: Vec<Outcome>,
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Report {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says what begins; `false` if a program that it needs is missing, and says that.
+    pub(crate) fn begin(&mut self, front: &str, server: &str, needs: &[&str]) -> bool {
+        println!("\n{} with {}", bold(front), bold(server));
+        let missing = needs.iter().find(|program| find_program(program).is_none());
+        if let Some(program) = missing {
+            self.skipped(&format!("{program} is not installed"));
+        }
+        missing.is_none()
+    }
+
+    pub(crate) fn skipped(&mut self, why: &str) {
+        println!("  {}  {why}", yellow("skipped"));
+        self.skipped += 1;
+    }
+
+    /// A line while the run goes on.
+    pub(crate) fn restart(done: &Restart, of: usize) {
+        let exit = match &done.exit.code {
+            Ok(code) => format!("exit {code}"),
+            Err(what) => what.clone(),
+        };
+        println!(
+            "  {:>3}/{of}  {}  {exit} in {:>4.1} s {:>7} answered {:>5} streams {} failed",
+            done.number,
+            done.server,
+            done.exit.after.as_secs_f64(),
+            done.counts.answered,
+            done.counts.streams,
+            zero_is_good(done.counts.failed, 5),
+        );
+    }
+
+    /// A run that may have no problem.
+    pub(crate) fn must_pass(&mut self, outcome: Outcome) {
+        let good = outcome.problems.is_empty();
+        if !good {
+            for problem in &outcome.problems {
+                println!("  {}  {problem}", red("FAILED"));
+            }
+            tell_losses(&outcome);
+        }
+        self.count(outcome, good);
+    }
+
+    /// A run that loses requests by its nature: if this test saw none, it could not see any.
+    pub(crate) fn must_fail(&mut self, outcome: Outcome) {
+        let good = outcome.only_lost_requests();
+        if good {
+            let failed = outcome.total.failed;
+            println!("  {}  it lost {failed}, as it must", green("right"));
+        } else {
+            println!(
+                "  {}  it must lose requests, or this test sees none",
+                red("FAILED")
+            );
+            for problem in &outcome.problems {
+                println!("          {problem}");
+            }
+        }
+        self.count(outcome, good);
+    }
+
+    /// What the page for operators quotes wrongly; `None` if there is no page.
+    pub(crate) fn page(&mut self, wrong: Option<Vec<String>>) {
+        let Some(wrong) = wrong else {
+            return;
+        };
+        for what in &wrong {
+            println!("  {}  {what}", red("FAILED"));
+        }
+        *(if wrong.is_empty() {
+            &mut self.passed
+        } else {
+            &mut self.failed
+        }) += 1;
+    }
+
+    fn count(&mut self, outcome: Outcome, good: bool) {
+        self.outcomes.push(outcome);
+        *(if good {
+            &mut self.passed
+        } else {
+            &mut self.failed
+        }) += 1;
+    }
+
+    /// The table, and the exit code of the whole.
+    pub(crate) fn close(self) -> ExitCode {
+        if !self.outcomes.is_empty() {
+            println!(
+                "\n  {:<14}{:<18}{:>8}{:>10}{:>9}{:>8}{:>9}{:>14}{:>9}",
+                "proxy",
+                "server",
+                "restarts",
+                "answered",
+                "streams",
+                "failed",
+                "missing",
+                "longest stop",
+                "seconds"
+            );
+        }
+        for outcome in &self.outcomes {
+            let longest = outcome.restarts.iter().map(|done| done.exit.after).max();
+            println!(
+                "  {:<14}{:<18}{:>8}{:>10}{:>9}{}{}{:>12.1} s{:>9.0}",
+                outcome.front,
+                outcome.server,
+                outcome.restarts.len(),
+                outcome.total.answered,
+                outcome.total.streams,
+                zero_is_good(outcome.total.failed, 8),
+                zero_is_good(outcome.total.missing, 9),
+                longest.unwrap_or_default().as_secs_f64(),
+                outcome.took.as_secs_f64(),
+            );
+        }
+        let Self {
+            passed,
+            failed,
+            skipped,
+            ..
+        } = self;
+        println!("\nrolling: {passed} passed, {failed} failed, {skipped} skipped");
+        if failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What was lost when, the like together, the most first.
+fn tell_losses(outcome: &Outcome) {
+    let mut like = BTreeMap::new();
+    for failure in &outcome.failures {
+        let at = failure.moment;
+        let key = (
+            at.restart,
+            at.server,
+            at.step.to_string(),
+            failure.kind.to_string(),
+        );
+        let (count, first, last) =
+            like.entry((key, &failure.what))
+                .or_insert((0, failure.after, failure.after));
+        *count += 1;
+        *first = failure.after.min(*first);
+        *last = failure.after.max(*last);
+    }
+    let mut like: Vec<_> = like.into_iter().collect();
+    like.sort_by_key(|(_, (count, ..))| std::cmp::Reverse(*count));
+    for (((restart, server, step, kind), what), (count, first, last)) in like.iter().take(TOLD) {
+        println!(
+            "  {count:>6} x {kind}: {what}; restart {restart}, {server} {step}, {:.3} to {:.3} s into it",
+            first.as_secs_f64(),
+            last.as_secs_f64()
+        );
+    }
+    if like.len() > TOLD {
+        println!("         and {} other kinds", like.len() - TOLD);
+    }
+    if let Some(logs) = &outcome.logs {
+        println!("         logs in {}", logs.display());
+    }
+}
+
+fn zero_is_good(count: u64, width: usize) -> String {
+    let text = format!("{count:>width$}");
+    if count == 0 {
+        green(&text)
+    } else {
+        red(&text)
+    }
+}
+
+fn bold(text: &str) -> String {
+    coloured("1", text)
+}
+
+fn red(text: &str) -> String {
+    coloured("31", text)
+}
+
+fn green(text: &str) -> String {
+    coloured("32", text)
+}
+
+fn yellow(text: &str) -> String {
+    coloured("33", text)
+}
+
+fn coloured(code: &str, text: &str) -> String {
+    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
+}
