@@ -5,22 +5,17 @@
 
 mod common;
 
-use std::alloc::System;
 use std::env;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use stats_alloc::{Region, StatsAlloc, INSTRUMENTED_SYSTEM};
 use tower_drain::DrainHandle;
 
-use common::candidates::{self, Candidate};
+use common::candidates;
 use common::report::{Report, Target};
 use common::threads::best;
-
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const THREADS: [usize; 3] = [1, 2, 4];
 
@@ -99,14 +94,6 @@ fn main() {
         2,
         Target::AtMost(1.2, 1.5),
     );
-    for row in [bare, drain, configured] {
-        report.row(
-            &format!("allocations per request, {}", names[row]),
-            allocations(&candidates[row]),
-            3,
-            Target::AtMost(0.0, 0.0),
-        );
-    }
     for (row, name) in names.iter().enumerate().filter(|it| it.0 != bare) {
         for (column, threads) in THREADS.iter().enumerate() {
             report.row(
@@ -132,19 +119,6 @@ fn main() {
             Target::None,
         );
     }
-}
-
-/// On one thread, once it is warm.
-fn allocations(candidate: &Candidate) -> f64 {
-    const REQUESTS: u64 = 10_000;
-    candidate.run(1);
-    let region = Region::new(ALLOCATOR);
-    candidate.run(REQUESTS);
-    let all = region.change();
-    let region = Region::new(ALLOCATOR);
-    candidate.run(0);
-    let once = region.change();
-    (all.allocations - once.allocations) as f64 / REQUESTS as f64
 }
 
 /// With threads that go on serving and then rejecting: the best of several, how long the begin takes, and how long it

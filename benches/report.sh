@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 mkdir -p target/bench-report
 cargo bench --benches --no-run
-for bench in contention instructions streams end_to_end; do
+for bench in contention allocations instructions streams end_to_end; do
     cargo bench --bench "$bench" | tee "target/bench-report/$bench.txt"
 done
 cargo bench --bench overhead | tee target/bench-report/overhead.txt

@@ -17,7 +17,8 @@ type Exempt = Arc<dyn Fn(&RequestHead<'_>) -> bool + Send + Sync>;
 pub(crate) struct Config<R> {
     pub(crate) exempt: Vec<Exempt>,
     pub(crate) rejection: Arc<R>,
-    pub(crate) retry_after: HeaderValue,
+    /// In seconds.
+    pub(crate) retry_after: u64,
     pub(crate) share_guard: bool,
     #[cfg(feature = "stream")]
     pub(crate) stream: crate::stream::StreamConfig,
@@ -56,9 +57,9 @@ impl<R> Config<R> {
     }
 }
 
-pub(crate) fn whole_seconds(duration: Duration) -> HeaderValue {
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     let up = u64::from(duration.subsec_nanos() > 0);
-    HeaderValue::from(duration.as_secs().saturating_add(up))
+    duration.as_secs().saturating_add(up)
 }
 
 impl<R> Clone for Config<R> {
@@ -66,7 +67,7 @@ impl<R> Clone for Config<R> {
         Self {
             exempt: self.exempt.clone(),
             rejection: self.rejection.clone(),
-            retry_after: self.retry_after.clone(),
+            retry_after: self.retry_after,
             share_guard: self.share_guard,
             #[cfg(feature = "stream")]
             stream: self.stream.clone(),
@@ -95,6 +96,8 @@ pub(crate) struct Slot<R> {
     /// The slot's own copy, for it goes along with each request.
     #[cfg(feature = "stream")]
     pub(crate) stream: Arc<crate::stream::StreamConfig>,
+    /// The slot's own, because a clone of it counts references, as every rejection does.
+    pub(crate) retry_after: HeaderValue,
     peers: Arc<Padded<Peers<R>>>,
 }
 
@@ -135,6 +138,7 @@ impl<R> Table<R> {
                     config: config.clone(),
                     #[cfg(feature = "stream")]
                     stream: Arc::new(config.stream.clone()),
+                    retry_after: HeaderValue::from(config.retry_after),
                     peers: peers.clone(),
                 });
                 peer.get_or_init(|| Arc::downgrade(&slot));
