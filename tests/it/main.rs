@@ -55,6 +55,10 @@ mod stack;
 mod stragglers;
 #[cfg(feature = "stream")]
 mod streams;
+#[cfg(feature = "stream")]
+mod streams_property;
+#[cfg(feature = "stream")]
+mod streams_support;
 mod waiting;
 #[cfg(feature = "axum")]
 mod websocket;

@@ -1,82 +1,19 @@
 //! Stream policies and goodbyes, frame by frame.
 
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
+use crate::streams_support::{ending, events, frames, rest, send, serve, serve_to, Frames, BYE};
 use bytes::Bytes;
 use futures_util::{stream, StreamExt};
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
-use http_body::{Body, Frame};
-use http_body_util::{BodyExt, Full, StreamBody};
-use proptest::prelude::*;
-use tokio::sync::mpsc;
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{service_fn, Layer, ServiceExt};
-use tower_drain::{
-    DrainHandle, DrainLayer, DrainStreamExt, Goodbye, Phase, Rejection, ResponseBody, StreamPolicy,
-};
-
-type Frames = Pin<Box<dyn Body<Data = Bytes, Error = Infallible> + Send>>;
-type Sender = mpsc::UnboundedSender<Frame<Bytes>>;
-
-/// A body that sends what the test sends.
-fn frames() -> (Sender, Frames) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let stream = stream::unfold(receiver, |mut receiver| async {
-        receiver.recv().await.map(|frame| (Ok(frame), receiver))
-    });
-    (sender, Box::pin(StreamBody::new(stream.fuse())))
-}
-
-fn send(sender: &Sender, data: &'static str) {
-    sender.send(Frame::data(Bytes::from(data))).unwrap();
-}
-
-async fn serve<R>(layer: &DrainLayer<R>, response: Response<Frames>) -> ResponseBody<Frames>
-where
-    R: Rejection<Frames>,
-{
-    serve_to(layer, Request::new(()), response)
-        .await
-        .into_body()
-}
-
-async fn serve_to<R>(
-    layer: &DrainLayer<R>,
-    request: Request<()>,
-    response: Response<Frames>,
-) -> Response<ResponseBody<Frames>>
-where
-    R: Rejection<Frames>,
-{
-    let mut response = Some(response);
-    let service =
-        service_fn(move |_| std::future::ready(Ok::<_, Infallible>(response.take().unwrap())));
-    layer.layer(service).oneshot(request).await.unwrap()
-}
-
-fn events(body: Frames) -> Response<Frames> {
-    let mut response = Response::new(body);
-    let value = HeaderValue::from_static("text/event-stream; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, value);
-    response
-}
-
-fn ending() -> DrainLayer {
-    DrainLayer::new()
-        .stream_policy(|_| StreamPolicy::End)
-        .goodbye(Goodbye::event("goodbye").data("bye"))
-}
-
-const BYE: &str = "event: goodbye\ndata: bye\n\n";
-
-async fn rest(body: ResponseBody<Frames>) -> String {
-    String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
-}
+use tower_drain::{DrainHandle, DrainLayer, DrainStreamExt, Goodbye, Phase, StreamPolicy};
 
 #[tokio::test]
 async fn a_silent_stream_is_woken_by_the_begin_and_says_goodbye() {
@@ -394,82 +331,4 @@ async fn a_stream_that_ends_by_itself_says_no_goodbye() {
     assert_eq!(assert_ready!(says.poll_next()), None);
     handle.begin_shutdown();
     assert_eq!(assert_ready!(says.poll_next()), None);
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Event(Vec<String>);
-
-/// A reader of event streams after the standard's text; `None` if bytes are left that are no whole event.
-fn parse(text: &str) -> Option<Vec<Event>> {
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut events = Vec::new();
-    let mut lines = Vec::new();
-    let mut rest = text.as_str();
-    while let Some((line, after)) = rest.split_once('\n') {
-        rest = after;
-        match line {
-            "" if lines.is_empty() => {}
-            "" => events.push(Event(std::mem::take(&mut lines))),
-            line => lines.push(line.to_owned()),
-        }
-    }
-    (rest.is_empty() && lines.is_empty()).then_some(events)
-}
-
-fn line_end() -> impl Strategy<Value = &'static str> {
-    prop_oneof![Just("\n"), Just("\r\n"), Just("\r")]
-}
-
-/// Whole events with line ends of every kind, a third kind of line end after another included.
-fn event_text() -> impl Strategy<Value = String> {
-    let line = ("[a-z]{1,6}: [a-z]{0,8}", line_end()).prop_map(|(line, end)| line + end);
-    let event = (proptest::collection::vec(line, 1..4), line_end());
-    proptest::collection::vec(event.prop_map(|(lines, end)| lines.concat() + end), 1..6)
-        .prop_map(|events| events.concat())
-        // A CR and an LF that meet are one line end.
-        .prop_filter("ends in the middle of an event", |text| {
-            parse(text).is_some()
-        })
-}
-
-proptest! {
-    #[test]
-    fn whatever_the_frames_the_goodbye_is_the_last_event_and_all_others_are_whole(
-        text in event_text(),
-        cuts in proptest::collection::vec(0usize..200, 0..8),
-        before in 0usize..9,
-    ) {
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (text.len() + 1)).collect();
-        cuts.extend([0, text.len()]);
-        cuts.sort_unstable();
-        let pieces: Vec<&str> = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]).collect();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        let sent = runtime.block_on(async {
-            let layer = ending();
-            let (sender, body) = frames();
-            let mut body = task::spawn(serve(&layer, events(body)).await);
-            let mut sent = String::new();
-            for (at, piece) in pieces.iter().enumerate() {
-                if at == before {
-                    layer.handle().begin_shutdown();
-                }
-                // Refused where the stream has ended already.
-                let _ = sender.send(Frame::data(Bytes::copy_from_slice(piece.as_bytes())));
-                if let Poll::Ready(Some(frame)) = body.enter(|cx, body| body.poll_frame(cx)) {
-                    sent += std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap();
-                }
-            }
-            layer.handle().begin_shutdown();
-            sent + &rest(body.into_inner()).await
-        });
-        // Whatever ends the last line before it, an LF after a goodbye's CR would be a line of its own.
-        let mut events = parse(&sent).expect("whole events");
-        prop_assert_eq!(events.pop(), Some(Event(vec!["event: goodbye".into(), "data: bye".into()])));
-        let whole = parse(&text).unwrap();
-        prop_assert!(whole.starts_with(&events), "{:?} of {:?}", events, whole);
-    }
 }

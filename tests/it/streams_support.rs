@@ -1,0 +1,75 @@
+//! Bodies whose frames a test sends, behind a layer that ends them.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::{stream, StreamExt};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, StreamBody};
+use tokio::sync::mpsc;
+use tower::{service_fn, Layer, ServiceExt};
+use tower_drain::{DrainLayer, Goodbye, Rejection, ResponseBody, StreamPolicy};
+
+pub(crate) type Frames = Pin<Box<dyn Body<Data = Bytes, Error = Infallible> + Send>>;
+pub(crate) type Sender = mpsc::UnboundedSender<Frame<Bytes>>;
+
+/// A body that sends what the test sends.
+pub(crate) fn frames() -> (Sender, Frames) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let stream = stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|frame| (Ok(frame), receiver))
+    });
+    (sender, Box::pin(StreamBody::new(stream.fuse())))
+}
+
+pub(crate) fn send(sender: &Sender, data: &'static str) {
+    sender.send(Frame::data(Bytes::from(data))).unwrap();
+}
+
+pub(crate) async fn serve<R>(
+    layer: &DrainLayer<R>,
+    response: Response<Frames>,
+) -> ResponseBody<Frames>
+where
+    R: Rejection<Frames>,
+{
+    serve_to(layer, Request::new(()), response)
+        .await
+        .into_body()
+}
+
+pub(crate) async fn serve_to<R>(
+    layer: &DrainLayer<R>,
+    request: Request<()>,
+    response: Response<Frames>,
+) -> Response<ResponseBody<Frames>>
+where
+    R: Rejection<Frames>,
+{
+    let mut response = Some(response);
+    let service =
+        service_fn(move |_| std::future::ready(Ok::<_, Infallible>(response.take().unwrap())));
+    layer.layer(service).oneshot(request).await.unwrap()
+}
+
+pub(crate) fn events(body: Frames) -> Response<Frames> {
+    let mut response = Response::new(body);
+    let value = HeaderValue::from_static("text/event-stream; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, value);
+    response
+}
+
+pub(crate) fn ending() -> DrainLayer {
+    DrainLayer::new()
+        .stream_policy(|_| StreamPolicy::End)
+        .goodbye(Goodbye::event("goodbye").data("bye"))
+}
+
+pub(crate) const BYE: &str = "event: goodbye\ndata: bye\n\n";
+
+pub(crate) async fn rest(body: ResponseBody<Frames>) -> String {
+    String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
