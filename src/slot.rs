@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use http::header::HeaderValue;
 use http::Request;
 
 use crate::tracker::{shard_of_thread, Padded, Shard};
@@ -96,8 +95,6 @@ pub(crate) struct Slot<R> {
     /// The slot's own copy, for it goes along with each request.
     #[cfg(feature = "stream")]
     pub(crate) stream: Arc<crate::stream::StreamConfig>,
-    /// The slot's own, because a clone of it counts references, as every rejection does.
-    pub(crate) retry_after: HeaderValue,
     peers: Arc<Padded<Peers<R>>>,
 }
 
@@ -138,7 +135,6 @@ impl<R> Table<R> {
                     config: config.clone(),
                     #[cfg(feature = "stream")]
                     stream: Arc::new(config.stream.clone()),
-                    retry_after: HeaderValue::from(config.retry_after),
                     peers: peers.clone(),
                 });
                 peer.get_or_init(|| Arc::downgrade(&slot));
