@@ -78,7 +78,7 @@ impl<R> fmt::Debug for Config<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("exempt", &self.exempt.len())
-            .field("retry_after", &self.retry_after)
+            .field("retry_after", &self.retry_after.to_string())
             .field("share_guard", &self.share_guard)
             .finish_non_exhaustive()
     }
