@@ -57,9 +57,17 @@ pub trait Accept: Send + Unpin + 'static {
 
     /// Makes a connection out of each of these connections, as TLS does:
     ///
-    /// ```ignore
-    /// let acceptor = tokio_rustls::TlsAcceptor::from(config);
-    /// let listener = TcpListener::bind(addr).await?.handshake(move |tcp| acceptor.accept(tcp));
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use tokio::net::TcpListener;
+    /// use tokio_rustls::{rustls::ServerConfig, TlsAcceptor};
+    /// use tower_drain::{Accept, BoxError};
+    ///
+    /// async fn listen(config: Arc<ServerConfig>) -> Result<impl Accept, BoxError> {
+    ///     let acceptor = TlsAcceptor::from(config);
+    ///     let tcp = TcpListener::bind("127.0.0.1:3443").await?;
+    ///     Ok(tcp.handshake(move |tcp| acceptor.accept(tcp)))
+    /// }
     /// ```
     ///
     /// `shake` is called in the connection's task; its future is bounded as every [handshake](Self::Handshake) is.

@@ -104,11 +104,15 @@ impl Tally {
     pub(super) fn request(self: &Arc<Self>, http2: bool) -> Held {
         self.called.store(true, Ordering::Relaxed);
         self.heard.store(false, Ordering::Relaxed);
-        match http2 {
-            true => self.http2.store(true, Ordering::Relaxed),
-            false => self.blocked.store(false, Ordering::Relaxed),
+        if http2 {
+            self.http2.store(true, Ordering::Relaxed);
         }
-        self.hold()
+        let held = self.hold();
+        if self.standing().in_flight() == 1 {
+            // An earlier answer was slow, and is read by now.
+            self.blocked.store(false, Ordering::Relaxed);
+        }
+        held
     }
 
     /// A task of HTTP/2 came.

@@ -71,9 +71,9 @@ async fn the_backlog_is_accepted_and_then_clients_are_refused() {
     let second = TcpStream::connect(addr).await.unwrap();
     close(&handle).await;
 
-    let (_, peer) = listener.accept().await;
+    let (_, peer) = timeout(GENEROUS, listener.accept()).await.unwrap();
     assert_eq!(peer, first.local_addr().unwrap());
-    let (mut accepted, peer) = listener.accept().await;
+    let (mut accepted, peer) = timeout(GENEROUS, listener.accept()).await.unwrap();
     assert_eq!(peer, second.local_addr().unwrap());
     accepted.write_all(b"usable").await.unwrap();
 

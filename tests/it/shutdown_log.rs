@@ -165,7 +165,7 @@ async fn the_log_tells_the_budget_first_every_step_who_is_waited_for_and_the_rep
 async fn the_report_is_a_few_aligned_lines() {
     let (_, report) = shut_down().await;
     let expected = "\
-shutdown    not drained after 18.0 s: test
+shutdown    drained, with losses, after 18.0 s: test
 phases      lame duck 5.0 s, settle 1.0 s, drain 12.0 s, cut 0.0 s, close 0.0 s, on_drained 0.0 s
 requests    1 in flight at the drain, 1 cut, 0 rejected, 0 unflushed
 on_begin    notify: failed: no route

@@ -46,6 +46,8 @@ pub(crate) enum Problem {
     FailedH2(Figures),
     /// A restart that was not as it should be.
     Restart { number: usize, what: String },
+    /// A restart that met too little load to say anything.
+    Idle { number: usize, what: String },
     /// The run could not go on.
     Broken(String),
 }
@@ -56,16 +58,19 @@ impl fmt::Display for Problem {
             Self::Failed(count) => write!(f, "{count} requests failed"),
             Self::FailedH2(figures) => write!(f, "{figures}"),
             Self::Restart { number, what } => write!(f, "restart {number}: {what}"),
+            Self::Idle { number, what } => write!(f, "restart {number}: too little load: {what}"),
             Self::Broken(what) => f.write_str(what),
         }
     }
 }
 
 impl Outcome {
-    /// Whether it lost requests, and apart from that went as it should.
+    /// Whether it lost requests, and apart from that went as it should. A server that stops within moments may meet
+    /// too little load in them.
     pub(crate) fn only_lost_requests(&self) -> bool {
         let lost = |problem: &Problem| matches!(problem, Problem::Failed(_) | Problem::FailedH2(_));
-        !self.problems.is_empty() && self.problems.iter().all(lost)
+        let is_idle = |problem: &Problem| matches!(problem, Problem::Idle { .. });
+        self.problems.iter().any(lost) && self.problems.iter().all(|it| lost(it) || is_idle(it))
     }
 }
 
@@ -82,22 +87,20 @@ pub(crate) fn judge(done: &Restart, stops_within: Duration, has_streams: bool) -
         let (took, limit) = (exit.after.as_secs_f64(), stops_within.as_secs_f64());
         wrong.push(format!("the stop took {took:.1} s, more than {limit:.1} s"));
     }
+    let number = done.number;
+    let restart = |what| Problem::Restart { number, what };
+    let mut wrong: Vec<Problem> = wrong.into_iter().map(restart).collect();
+    let mut idle = |what| wrong.push(Problem::Idle { number, what });
     let least = (done.took.as_secs_f64() * ANSWERS_PER_SECOND) as u64;
     if counts.answered < least {
         let answered = counts.answered;
-        wrong.push(format!(
-            "too little load: {answered} answers, less than {least}"
-        ));
+        idle(format!("{answered} answers, less than {least}"));
     }
     if has_streams && counts.streams < STREAMS_PER_RESTART {
         let streams = counts.streams;
-        wrong.push(format!(
-            "too little load: {streams} streams, less than {STREAMS_PER_RESTART}"
+        idle(format!(
+            "{streams} streams, less than {STREAMS_PER_RESTART}"
         ));
     }
-    let number = done.number;
     wrong
-        .into_iter()
-        .map(|what| Problem::Restart { number, what })
-        .collect()
 }

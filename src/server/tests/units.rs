@@ -66,6 +66,21 @@ fn a_tunnel_is_no_request_and_over_with_the_drain() {
     assert!(!tally.standing().is_over());
 }
 
+#[test]
+fn a_peer_counts_as_slow_until_it_sends_the_next_request() {
+    for http2 in [false, true] {
+        let tally = Tally::new();
+        let first = tally.request(http2);
+        tally.blocks();
+        let second = tally.request(http2);
+        assert!(tally.has_blocked());
+        drop((first, second));
+        assert!(tally.has_blocked());
+        let _third = tally.request(http2);
+        assert!(!tally.has_blocked());
+    }
+}
+
 /// On another thread, the last stream hands its last frame over while the connection is polled.
 #[tokio::test(start_paused = true)]
 async fn a_connection_is_polled_once_more_after_its_last_stream() {
