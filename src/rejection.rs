@@ -8,11 +8,7 @@ use crate::{RequestHead, ResponseBody};
 /// Makes the answer to a rejected request: [`Unavailable`], or any `Fn(&RequestHead<'_>) -> Response<B>`.
 pub trait Rejection<B> {
     /// The answer. `retry_after` is what the layer was given, in whole seconds.
-    fn reject(
-        &self,
-        head: &RequestHead<'_>,
-        retry_after: &HeaderValue,
-    ) -> Response<ResponseBody<B>>;
+    fn reject(&self, head: &RequestHead<'_>, retry_after: u64) -> Response<ResponseBody<B>>;
 }
 
 /// The built-in rejection: 503 (RFC 9110, section 15.6.4) with `retry-after`; for `content-type: application/grpc*`
@@ -22,11 +18,7 @@ pub trait Rejection<B> {
 pub struct Unavailable;
 
 impl<B> Rejection<B> for Unavailable {
-    fn reject(
-        &self,
-        head: &RequestHead<'_>,
-        retry_after: &HeaderValue,
-    ) -> Response<ResponseBody<B>> {
+    fn reject(&self, head: &RequestHead<'_>, retry_after: u64) -> Response<ResponseBody<B>> {
         if let (Some(_), Some(content_type)) =
             (Grpc::of(head.headers()), head.headers().get(CONTENT_TYPE))
         {
@@ -36,9 +28,9 @@ impl<B> Rejection<B> for Unavailable {
             StatusCode::SERVICE_UNAVAILABLE,
             "the service is shutting down\n",
         );
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, retry_after.clone());
+        // Made anew: clones of one value count their references on a line that all cores would share.
+        let retry_after = HeaderValue::from(retry_after);
+        response.headers_mut().insert(RETRY_AFTER, retry_after);
         response
     }
 }
@@ -47,7 +39,7 @@ impl<F, B> Rejection<B> for F
 where
     F: Fn(&RequestHead<'_>) -> Response<B>,
 {
-    fn reject(&self, head: &RequestHead<'_>, _: &HeaderValue) -> Response<ResponseBody<B>> {
+    fn reject(&self, head: &RequestHead<'_>, _: u64) -> Response<ResponseBody<B>> {
         self(head).map(ResponseBody::uncounted)
     }
 }

@@ -89,7 +89,7 @@ impl<S, R> Drain<S, R> {
     {
         let config = &self.slot.config;
         let head = RequestHead::of(request);
-        let reject = || config.rejection.reject(&head, &self.slot.retry_after);
+        let reject = || config.rejection.reject(&head, config.retry_after);
         #[cfg(feature = "stream")]
         let mut response = config.stream.rejection(&head).unwrap_or_else(reject);
         #[cfg(not(feature = "stream"))]

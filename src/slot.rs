@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use http::header::HeaderValue;
 use http::Request;
 
 use crate::tracker::{shard_of_thread, Padded, Shard};
@@ -79,7 +78,7 @@ impl<R> fmt::Debug for Config<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("exempt", &self.exempt.len())
-            .field("retry_after", &self.retry_after)
+            .field("retry_after", &self.retry_after.to_string())
             .field("share_guard", &self.share_guard)
             .finish_non_exhaustive()
     }
@@ -96,8 +95,6 @@ pub(crate) struct Slot<R> {
     /// The slot's own copy, for it goes along with each request.
     #[cfg(feature = "stream")]
     pub(crate) stream: Arc<crate::stream::StreamConfig>,
-    /// The slot's own, because a clone of it counts references, as every rejection does.
-    pub(crate) retry_after: HeaderValue,
     peers: Arc<Padded<Peers<R>>>,
 }
 
@@ -138,7 +135,6 @@ impl<R> Table<R> {
                     config: config.clone(),
                     #[cfg(feature = "stream")]
                     stream: Arc::new(config.stream.clone()),
-                    retry_after: HeaderValue::from(config.retry_after),
                     peers: peers.clone(),
                 });
                 peer.get_or_init(|| Arc::downgrade(&slot));

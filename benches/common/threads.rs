@@ -16,14 +16,12 @@ pub(crate) fn elapsed(candidate: &Candidate, threads: usize, requests: u64) -> D
         candidate.run(requests);
         (start, Instant::now())
     };
-    let times: Vec<_> = match threads {
-        1 => vec![run()],
-        _ => thread::scope(|scope| {
-            let runs: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-            let times = runs.into_iter().map(|run| run.join().expect("no panic"));
-            times.collect()
-        }),
-    };
+    // One thread is spawned too: an allocator treats a process with one thread, and its main thread, better.
+    let times: Vec<_> = thread::scope(|scope| {
+        let runs: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        let times = runs.into_iter().map(|run| run.join().expect("no panic"));
+        times.collect()
+    });
     let start = times.iter().map(|times| times.0).min();
     let end = times.iter().map(|times| times.1).max();
     end.zip(start)
