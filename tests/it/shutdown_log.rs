@@ -1,24 +1,29 @@
 //! The lines of a shutdown, and the report as text.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use axum::body::Body;
 use http::{Request, Response};
 use tower::{Layer, ServiceExt};
 use tower_drain::{BoxError, DrainLayer, HookOutcome, Shutdown};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::shutdown_support::{after, s, server, timeouts, Timeline};
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What this thread logs. The subscriber is the whole process's: beside one of a single thread, a line that another
+/// thread is the first to pass is taken for one that nobody wants.
+struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        WRITTEN.with(|written| written.borrow_mut().write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -26,19 +31,22 @@ impl Write for Lines {
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 impl Lines {
+    fn listen() {
+        static LISTENS: Once = Once::new();
+        LISTENS.call_once(|| {
+            tracing_subscriber::fmt()
+                .with_ansi(false)
+                .without_time()
+                .with_writer(|| Self)
+                .init();
+        });
+        WRITTEN.take();
+    }
+
     /// Those of the sequence, from level to the end of the fields.
-    fn get(&self) -> Vec<String> {
-        let bytes = self.0.lock().unwrap().clone();
-        let text = String::from_utf8(bytes).unwrap();
+    fn get() -> Vec<String> {
+        let text = String::from_utf8(WRITTEN.take()).unwrap();
         let lines = text
             .lines()
             .filter(|line| line.contains("tower_drain::shutdown"));
@@ -48,13 +56,7 @@ impl Lines {
 
 /// A request that never ends and one hook that fails.
 async fn shut_down() -> (Vec<String>, String) {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .without_time()
-        .with_writer(lines.clone())
-        .finish();
-    let _logs = tracing::subscriber::set_default(subscriber);
+    Lines::listen();
     let layer = DrainLayer::new();
     let handle = layer.handle();
     let stuck = layer.layer(tower::service_fn(|_: Request<Body>| {
@@ -79,7 +81,7 @@ async fn shut_down() -> (Vec<String>, String) {
         report.hooks[0].outcome,
         HookOutcome::Failed("no route".into())
     );
-    (lines.get(), report.to_string())
+    (Lines::get(), report.to_string())
 }
 
 #[track_caller]
