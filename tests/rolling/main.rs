@@ -57,69 +57,62 @@ async fn main() -> ExitCode {
     report.close()
 }
 
+type Verdict = fn(&mut Report, Outcome);
+
+enum Front {
+    Behind(Kind),
+    /// HTTP/2 without a proxy between.
+    H2load,
+}
+
 async fn all(options: &Options, report: &mut Report) {
-    let restarts = options.restarts;
-    if let Some(behaviour) = options.server {
-        for &proxy in &options.proxies {
-            behind(
-                options,
-                proxy,
-                behaviour,
-                restarts,
-                Report::must_pass,
-                report,
-            )
-            .await;
+    if options.servers.is_empty() {
+        report.page(page::wrong_quotes(&[
+            ("haproxy", proxy::HAPROXY),
+            ("nginx", proxy::NGINX),
+        ]));
+    }
+    for (front, server, restarts, verdict) in plan(options) {
+        match front {
+            Front::Behind(proxy) => {
+                behind(options, proxy, server, restarts, verdict, report).await;
+            }
+            Front::H2load => h2load_alone(server, restarts, verdict, report).await,
         }
-        return;
-    }
-    report.page(page::wrong_quotes(&[
-        ("haproxy", proxy::HAPROXY),
-        ("nginx", proxy::NGINX),
-    ]));
-    let whole = options.proxies == Kind::DEFAULT;
-    for &proxy in &options.proxies {
-        behind(
-            options,
-            proxy,
-            Behaviour::Sequence,
-            restarts,
-            Report::must_pass,
-            report,
-        )
-        .await;
-    }
-    if whole {
-        let fewer = (restarts + 1) / 2;
-        behind(
-            options,
-            Kind::HaproxyH2,
-            Behaviour::Sequence,
-            fewer,
-            Report::must_pass,
-            report,
-        )
-        .await;
-        let stops = (restarts / 4).clamp(1, 5);
-        h2load_alone(Behaviour::Sequence, stops, Report::must_pass, report).await;
-    }
-    for &proxy in &options.proxies {
-        behind(
-            options,
-            proxy,
-            Behaviour::RejectAtSignal,
-            1,
-            Report::must_fail,
-            report,
-        )
-        .await;
-    }
-    if whole {
-        h2load_alone(Behaviour::RejectAtSignal, 1, Report::must_fail, report).await;
     }
 }
 
-type Verdict = fn(&mut Report, Outcome);
+/// What runs. Unless servers are named, all that the sequence must pass, and what must fail beside it.
+fn plan(options: &Options) -> Vec<(Front, Behaviour, usize, Verdict)> {
+    let (restarts, pass, fail) = (
+        options.restarts,
+        Report::must_pass as Verdict,
+        Report::must_fail as Verdict,
+    );
+    let behind = |server, restarts, verdict| {
+        let proxies = options.proxies.iter();
+        proxies.map(move |&proxy| (Front::Behind(proxy), server, restarts, verdict))
+    };
+    if !options.servers.is_empty() {
+        let servers = options.servers.iter();
+        return servers
+            .flat_map(|&server| behind(server, restarts, pass))
+            .collect();
+    }
+    let (sequence, rejecting) = (Behaviour::Sequence, Behaviour::RejectAtSignal);
+    let mut plan: Vec<_> = behind(sequence, restarts, pass).collect();
+    let is_whole = options.proxies == Kind::DEFAULT;
+    if is_whole {
+        let fewer = (restarts + 1) / 2;
+        plan.push((Front::Behind(Kind::HaproxyH2), sequence, fewer, pass));
+        plan.push((Front::H2load, sequence, (restarts / 4).clamp(1, 5), pass));
+    }
+    plan.extend(behind(rejecting, 1, fail));
+    if is_whole {
+        plan.push((Front::H2load, rejecting, 1, fail));
+    }
+    plan
+}
 
 async fn behind(
     options: &Options,

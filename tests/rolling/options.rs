@@ -8,12 +8,12 @@ use crate::proxy::Kind;
 const HELP: &str = "\
 Restarts two servers behind a real proxy, one after the other, under load. Nothing may be lost.
 
-cargo test --test rolling -- [options]
+cargo test --features server --test rolling -- [options]
 
   --restarts N      per proxy; default 4, a look. 24 find what is lost once in ten restarts [ROLLING_RESTARTS]
   --proxy NAME      haproxy, haproxy-h2 or nginx; repeatable; default haproxy and nginx [ROLLING_PROXY]
-  --server NAME     sequence, plain or reject-at-signal; default sequence, with a short run of
-                    reject-at-signal that must fail, and HTTP/2 [ROLLING_UNDER_TEST]
+  --server NAME     sequence, plain or reject-at-signal; repeatable; default sequence, with a short run
+                    of reject-at-signal that must fail, and HTTP/2 [ROLLING_UNDER_TEST]
   --clients N       default 48 [ROLLING_CLIENTS]
   --pause-ms N      mean pause of a client between two requests; default 20 [ROLLING_PAUSE_MS]
 ";
@@ -22,8 +22,8 @@ cargo test --test rolling -- [options]
 pub(crate) struct Options {
     pub(crate) restarts: usize,
     pub(crate) proxies: Vec<Kind>,
-    /// `None`: the default plan.
-    pub(crate) server: Option<Behaviour>,
+    /// Empty for the default plan.
+    pub(crate) servers: Vec<Behaviour>,
     pub(crate) clients: usize,
     pub(crate) pause: Duration,
 }
@@ -87,11 +87,15 @@ impl Options {
             none if none.is_empty() => Kind::DEFAULT.to_vec(),
             some => some,
         };
-        let server = all("--server", "ROLLING_UNDER_TEST").pop();
+        let servers: Result<Vec<_>, _> = all("--server", "ROLLING_UNDER_TEST")
+            .iter()
+            .flat_map(|names| names.split(','))
+            .map(Behaviour::from_name)
+            .collect();
         Ok(Asked::Run(Self {
             restarts: number("--restarts", "ROLLING_RESTARTS", 4)? as usize,
             proxies,
-            server: server.as_deref().map(Behaviour::from_name).transpose()?,
+            servers: servers?,
             clients: number("--clients", "ROLLING_CLIENTS", 48)? as usize,
             pause: Duration::from_millis(number("--pause-ms", "ROLLING_PAUSE_MS", 20)?.into()),
         }))

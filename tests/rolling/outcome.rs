@@ -55,7 +55,7 @@ pub(crate) enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(count) => write!(f, "{count} requests failed"),
+            Self::Failed(count) => write!(f, "requests failed: {count}"),
             Self::FailedH2(figures) => write!(f, "{figures}"),
             Self::Restart { number, what } => write!(f, "restart {number}: {what}"),
             Self::Idle { number, what } => write!(f, "restart {number}: too little load: {what}"),

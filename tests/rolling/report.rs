@@ -72,6 +72,9 @@ impl Report {
         let good = outcome.only_lost_requests();
         if good {
             let failed = outcome.total.failed;
+            if let Some(logs) = &outcome.logs {
+                let _ = std::fs::remove_dir_all(logs);
+            }
             println!("  {}  it lost {failed}, as it must", green("right"));
         } else {
             println!(
