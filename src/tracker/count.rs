@@ -1,4 +1,4 @@
-//! The atomics of the tracker. No other file of the layer names an [`Ordering`].
+//! The atomics of the tracker. No other file of the layer names an `Ordering`.
 //!
 //! A tracker has several [`Count`]s, one a shard, and one [`Stage`]. Whoever is counted is counted on one
 //! shard from admission to release, whichever threads it visits, so each count is exact by itself.
