@@ -1,4 +1,4 @@
-//! `examples/server.rs` as an operator sees it: a process, real sockets, real signals.
+//! `examples/server` as an operator sees it: a process, real sockets, real signals.
 //!
 //! It is built by `cargo test`, but not by `cargo test --test server` alone.
 
