@@ -2,15 +2,15 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+#[cfg(feature = "stream")]
+use bytes::Buf;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 #[cfg(feature = "stream")]
 use crate::stream::Ending;
-#[cfg(not(feature = "stream"))]
-use crate::tracker::Wakes;
-use crate::tracker::{Admitted, Called};
+use crate::tracker::{Admitted, Called, Note, Wakes};
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
 pin_project! {
@@ -24,7 +24,8 @@ pin_project! {
         #[pin]
         content: Content<B>,
         held: Option<Admitted>,
-        watch: Watch,
+        // Boxed: few bodies wait, and every one is moved.
+        watch: Option<Box<Watch>>,
     }
 }
 
@@ -32,17 +33,14 @@ pin_project! {
     #[project = ContentProjection]
     enum Content<B> {
         Inner { #[pin] body: B },
-        Text { text: Option<Bytes> },
+        Text { text: Option<Box<Bytes>> },
     }
 }
 
-/// What is known of a body that holds a request.
+/// What a body waits for that holds a request.
+#[derive(Default)]
 pub(crate) struct Watch {
     waker: Option<Waker>,
-    name: Option<Box<str>>,
-    is_grpc: bool,
-    was_polled: bool,
-    ended: bool,
     #[cfg(feature = "stream")]
     ending: Option<Box<Ending>>,
 }
@@ -59,7 +57,7 @@ pub(crate) enum End {
 
 impl<B> ResponseBody<B> {
     #[inline]
-    pub(crate) fn new(body: B, held: Option<Admitted>, watch: Watch) -> Self {
+    pub(crate) fn new(body: B, held: Option<Admitted>, watch: Option<Box<Watch>>) -> Self {
         Self {
             content: Content::Inner { body },
             held,
@@ -68,21 +66,19 @@ impl<B> ResponseBody<B> {
     }
 
     pub(crate) fn uncounted(body: B) -> Self {
-        Self::new(body, None, Watch::new(None, false))
-    }
-
-    pub(crate) fn text(text: Bytes) -> Self {
-        Self::own(Some(text))
+        Self::new(body, None, None)
     }
 
     /// This crate's own, and short: a cut does not cut its own answer.
-    fn own(text: Option<Bytes>) -> Self {
-        let mut watch = Watch::new(None, false);
-        watch.ended = true;
+    pub(crate) fn text(text: Bytes) -> Self {
+        Self::own(Some(Box::new(text)))
+    }
+
+    fn own(text: Option<Box<Bytes>>) -> Self {
         Self {
             content: Content::Text { text },
             held: None,
-            watch,
+            watch: None,
         }
     }
 
@@ -101,79 +97,76 @@ impl<B> Default for ResponseBody<B> {
 }
 
 impl Watch {
-    #[inline]
-    pub(crate) fn new(name: Option<Box<str>>, is_grpc: bool) -> Self {
-        Self {
-            waker: None,
-            name,
-            is_grpc,
-            was_polled: false,
-            ended: false,
-            #[cfg(feature = "stream")]
-            ending: None,
-        }
+    #[cfg(feature = "stream")]
+    pub(crate) fn for_ending(ending: Option<Box<Ending>>) -> Option<Box<Self>> {
+        ending.map(|ending| {
+            Box::new(Self {
+                waker: None,
+                ending: Some(ending),
+            })
+        })
     }
 
+    fn wakes(&self) -> Wakes {
+        #[cfg(feature = "stream")]
+        return Ending::wakes(&self.ending);
+        #[cfg(not(feature = "stream"))]
+        Wakes::CUT
+    }
+
+    /// Lets a cut, and the begin if a policy ends the body, wake its task.
+    fn park(this: &mut Option<Box<Self>>, held: &mut Admitted, cx: &Context<'_>) {
+        let watch = this.get_or_insert_with(Box::default);
+        let wakes = watch.wakes();
+        held.park(&mut watch.waker, cx, wakes, StragglerPhase::Body, || {
+            Called::Nothing
+        });
+    }
+
+    /// Lets a policy's ending see what goes by.
     #[cfg(feature = "stream")]
     #[inline]
-    pub(crate) fn with_ending(self, ending: Option<Box<Ending>>) -> Self {
-        Self { ending, ..self }
-    }
-
-    /// A body that is polled a second time, or that has nothing yet, is known to wait.
-    #[inline]
-    fn passes<D>(&mut self, frame: &Frame<D>, held: &mut Admitted, cx: &Context<'_>) {
-        match frame.is_data() {
-            true if self.was_polled => self.park(held, cx),
-            true => self.was_polled = true,
-            false => self.ended = true,
+    fn pass<D: Buf + From<Bytes>>(this: &mut Option<Box<Self>>, frame: Frame<D>) -> Frame<D> {
+        match this.as_mut().map(|watch| &mut watch.ending) {
+            Some(Some(ending)) => frame.map_data(|data| ending.pass(data)),
+            _ => frame,
         }
-    }
-
-    /// Registers the request.
-    fn park(&mut self, held: &mut Admitted, cx: &Context<'_>) {
-        self.was_polled = true;
-        #[cfg(feature = "stream")]
-        let wakes = Ending::wakes(&self.ending);
-        #[cfg(not(feature = "stream"))]
-        let wakes = Wakes::CUT;
-        let name = &mut self.name;
-        held.park(&mut self.waker, cx, wakes, StragglerPhase::Body, || {
-            name.take().map_or(Called::Nothing, Called::Request)
-        });
     }
 
     /// Whether the body is to end before its own end, and how.
     #[inline]
-    fn poll_end(&mut self, held: &Admitted, cx: &mut Context<'_>) -> Option<End> {
-        if held.is_cut() && !self.ended {
+    fn poll_end(
+        this: &mut Option<Box<Self>>,
+        held: &Admitted,
+        cx: &mut Context<'_>,
+    ) -> Option<End> {
+        if held.is_cut() && !held.has(Note::Ended) {
             return Some(End::Cut);
         }
         #[cfg(feature = "stream")]
-        if let (Some(ending), false) = (&mut self.ending, self.ended) {
-            return ending.poll(held, cx);
+        if let Some(Some(ending)) = this.as_mut().map(|watch| &mut watch.ending) {
+            if !held.has(Note::Ended) {
+                return ending.poll(held, cx);
+            }
         }
-        let _ = cx;
+        let _ = (this, cx);
         None
     }
+}
 
-    /// Ends the body; returns its last frame, if it has one.
+impl End {
+    /// The last frame of a body that `held` the request, if there is one.
     #[cold]
-    fn end<B, D: From<Bytes>>(
-        &mut self,
-        end: End,
-        mut content: Pin<&mut Content<B>>,
-    ) -> Option<Result<Frame<D>, BoxError>> {
-        self.ended = true;
-        content.set(Content::Text { text: None });
+    fn frame<D: From<Bytes>>(self, held: &mut Admitted) -> Option<Result<Frame<D>, BoxError>> {
+        held.set(Note::Ended);
         let trailers = |status: grpc::Status| Some(Ok(Frame::trailers(status.headers())));
-        match end {
-            End::Cut if self.is_grpc => trailers(grpc::Status::Cancelled),
-            End::Cut => Some(Err(CutError::new().into())),
+        match self {
+            Self::Cut if held.has(Note::Grpc) => trailers(grpc::Status::Cancelled),
+            Self::Cut => Some(Err(CutError::new().into())),
             #[cfg(feature = "stream")]
-            End::Clean(_) if self.is_grpc => trailers(grpc::Status::Unavailable),
+            Self::Clean(_) if held.has(Note::Grpc) => trailers(grpc::Status::Unavailable),
             #[cfg(feature = "stream")]
-            End::Clean(bytes) => bytes.map(|bytes| Ok(Frame::data(bytes.into()))),
+            Self::Clean(bytes) => bytes.map(|bytes| Ok(Frame::data(bytes.into()))),
         }
     }
 }
@@ -196,36 +189,39 @@ where
         let body = match this.content.as_mut().project() {
             ContentProjection::Inner { body } => body,
             ContentProjection::Text { text } => {
-                return Poll::Ready(text.take().map(|text| Ok(Frame::data(text.into()))));
+                return Poll::Ready(text.take().map(|text| Ok(Frame::data((*text).into()))));
             }
         };
-        let (Some(held), watch) = (this.held, this.watch) else {
+        let Some(held) = this.held else {
             return body.poll_frame(cx).map_err(Into::into);
         };
-        if let Some(end) = watch.poll_end(held, cx) {
+        if let Some(end) = Watch::poll_end(this.watch, held, cx) {
             if !body.is_end_stream() {
-                return Poll::Ready(watch.end(end, this.content));
+                this.content.set(Content::Text { text: None });
+                return Poll::Ready(end.frame(held));
             }
         }
         match body.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 #[cfg(feature = "stream")]
-                let frame = match &mut watch.ending {
-                    Some(ending) => frame.map_data(|data| ending.pass(data)),
-                    None => frame,
-                };
-                watch.passes(&frame, held, cx);
+                let frame = Watch::pass(this.watch, frame);
+                if frame.is_trailers() {
+                    held.set(Note::Ended);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Pending => {
-                watch.park(held, cx);
-                match watch.poll_end(held, cx) {
-                    Some(end) => Poll::Ready(watch.end(end, this.content)),
+                Watch::park(this.watch, held, cx);
+                match Watch::poll_end(this.watch, held, cx) {
+                    Some(end) => {
+                        this.content.set(Content::Text { text: None });
+                        Poll::Ready(end.frame(held))
+                    }
                     None => Poll::Pending,
                 }
             }
             Poll::Ready(last) => {
-                watch.ended = true;
+                held.set(Note::Ended);
                 Poll::Ready(last.map(|last| last.map_err(Into::into)))
             }
         }

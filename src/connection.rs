@@ -1,6 +1,7 @@
 //! `connection: close` from the lame duck on, so that kept-alive clients look for another server.
 
 use http::header::{HeaderMap, HeaderValue, CONNECTION};
+use http::response::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 
 /// What of the request decides whether its answer may close the connection.
@@ -22,21 +23,27 @@ impl Peer {
     /// Never on a 101 or a 2xx to CONNECT, whose connection is no longer HTTP's, and never on HTTP/2, where the header
     /// is a connection error (RFC 9113, section 8.2.2).
     #[cold]
-    pub(crate) fn close<B>(self, response: &mut Response<B>) {
-        let tunnels = response.status() == StatusCode::SWITCHING_PROTOCOLS
-            || self.is_connect && response.status().is_success();
+    pub(crate) fn close(self, response: &mut Parts) {
+        let tunnels = response.status == StatusCode::SWITCHING_PROTOCOLS
+            || self.is_connect && response.status.is_success();
         if self.version >= Version::HTTP_2 || tunnels {
             return;
         }
         // hyper replaces the header of an answer with HTTP/1.1 to a kept-alive client of HTTP/1.0 by `keep-alive`.
         if self.version <= Version::HTTP_10 {
-            *response.version_mut() = Version::HTTP_10;
+            response.version = Version::HTTP_10;
         }
-        if !says_close(response.headers()) {
-            response
-                .headers_mut()
-                .append(CONNECTION, HeaderValue::from_static("close"));
+        if !says_close(&response.headers) {
+            let close = HeaderValue::from_static("close");
+            response.headers.append(CONNECTION, close);
         }
+    }
+
+    /// [`close`](Self::close) for an answer that is not the handler's.
+    pub(crate) fn closed<B>(self, response: Response<B>) -> Response<B> {
+        let (mut parts, body) = response.into_parts();
+        self.close(&mut parts);
+        Response::from_parts(parts, body)
     }
 }
 

@@ -3,7 +3,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use http::{Request, Response};
+use http::response::Parts;
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -12,7 +13,7 @@ use crate::connection::Peer;
 use crate::grpc::Grpc;
 #[cfg(feature = "stream")]
 use crate::stream::{Ending, StreamCall};
-use crate::tracker::{Admitted, Called, Name, Wakes};
+use crate::tracker::{Admitted, Called, Name, Note, Wakes};
 use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
@@ -33,6 +34,12 @@ pin_project! {
 /// be a download that holds the drain for minutes; beside that many bytes the copy of its name costs nothing.
 const ONE_WRITE: u64 = 16 * 1024;
 
+/// Whether a body is polled once and never waits.
+#[inline]
+fn is_short<B: Body>(body: &B) -> bool {
+    matches!(body.size_hint().exact(), Some(0..=ONE_WRITE))
+}
+
 /// What is kept of a request while its handler runs.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -40,7 +47,7 @@ pub(crate) struct Call {
     peer: Peer,
     grpc: Option<Grpc>,
     #[cfg(feature = "stream")]
-    stream: Option<StreamCall>,
+    stream: Option<Box<StreamCall>>,
 }
 
 impl Call {
@@ -58,54 +65,61 @@ impl Call {
     }
 
     #[cfg(feature = "stream")]
-    pub(crate) fn with_stream(self, stream: Option<StreamCall>) -> Self {
-        Self { stream, ..self }
+    pub(crate) fn with_stream(&mut self, stream: Option<Box<StreamCall>>) {
+        self.stream = stream;
     }
 
     pub(crate) fn called(&self) -> Called {
         Called::Request(self.name.keep())
     }
 
-    #[inline]
-    fn is_grpc<B>(&self, response: &Response<B>) -> bool {
-        self.grpc == Some(Grpc::Native) && Grpc::of(response.headers()) == Some(Grpc::Native)
+    fn is_grpc(&self, headers: &HeaderMap) -> bool {
+        self.grpc == Some(Grpc::Native) && Grpc::of(headers) == Some(Grpc::Native)
     }
 
-    /// What the body of an answer wants to know, unless it is short: such a one is polled once, and never waits.
-    #[inline]
-    fn name_for<B: Body>(&self, body: &B) -> Option<Box<str>> {
-        match body.size_hint().exact() {
-            Some(0..=ONE_WRITE) => None,
-            _ => Some(self.name.keep()),
+    /// Makes the handler's answer ready to go; returns what its body waits for.
+    ///
+    /// Takes the answer in parts: one whose address is known here would be in memory of its own before it is in that of
+    /// the result, and be copied there, for every request.
+    fn answered<B: Body>(
+        &self,
+        admitted: &mut Admitted,
+        parts: &mut Parts,
+        body: &B,
+    ) -> Option<Box<Watch>> {
+        let watch = match is_short(body) && admitted.is_plain() {
+            true => None,
+            false => self.may_wait(admitted, parts, body),
+        };
+        if !admitted.is_serving() {
+            self.peer.close(parts);
         }
+        watch
     }
 
-    /// Makes the handler's answer ready to go; returns what its body wants to know.
-    #[inline(always)]
-    fn answered<B: Body>(&self, admitted: &Admitted, response: &mut Response<B>) -> Watch {
+    fn may_wait<B: Body>(
+        &self,
+        admitted: &mut Admitted,
+        parts: &Parts,
+        body: &B,
+    ) -> Option<Box<Watch>> {
+        if self.is_grpc(&parts.headers) {
+            admitted.set(Note::Grpc);
+        }
         #[cfg(feature = "stream")]
-        let ending = match admitted.is_counted() {
-            true => StreamCall::ending(self.stream.as_ref(), response),
+        let ending = match admitted.is_counted() && body.size_hint().exact().is_none() {
+            true => StreamCall::ending(self.stream.as_deref(), parts),
             false => None,
         };
         #[cfg(feature = "stream")]
         let wakes = Ending::wakes(&ending);
         #[cfg(not(feature = "stream"))]
-        let wakes = Wakes::CUT;
-        let name = match admitted.is_settled() {
-            true => {
-                admitted.answered(wakes);
-                None
-            }
-            false => self.name_for(response.body()),
-        };
-        if !admitted.is_serving() {
-            self.peer.close(response);
-        }
-        let watch = Watch::new(name, self.is_grpc(response));
+        let (wakes, _) = (Wakes::CUT, body);
+        admitted.answered(wakes, || self.called());
         #[cfg(feature = "stream")]
-        let watch = watch.with_ending(ending);
-        watch
+        return Watch::for_ending(ending);
+        #[cfg(not(feature = "stream"))]
+        None
     }
 
     /// Whether it was cut in the meantime.
@@ -119,16 +133,15 @@ impl Call {
     #[cold]
     fn cut<B>(&self, admitted: &mut Option<Admitted>) -> Response<ResponseBody<B>> {
         if let Some(admitted) = admitted {
-            admitted.answered(Wakes::CUT);
+            admitted.answered(Wakes::CUT, || self.called());
         }
-        let mut response = rejection::cut(self.grpc).map(|body| body.holding(admitted.take()));
-        self.peer.close(&mut response);
-        response
+        let response = rejection::cut(self.grpc).map(|body| body.holding(admitted.take()));
+        self.peer.closed(response)
     }
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn serving(future: F, admitted: Admitted, call: Call) -> Self {
         Self {
             future: Some(future),
@@ -168,19 +181,23 @@ where
         };
         if !admitted.is_cut() {
             // Declared before the answer, so that a panic drops it after the answer.
-            let held;
+            let mut held;
             match future.poll(cx) {
                 Poll::Ready(Ok(mut response)) => {
                     held = this.admitted.take();
+                    let mut watch = None;
+                    if let Some(admitted) = &mut held {
+                        let is_plain = admitted.is_plain() && admitted.is_serving();
+                        if !(is_plain && is_short(response.body())) {
+                            let (mut parts, body) = response.into_parts();
+                            watch = this.call.answered(admitted, &mut parts, &body);
+                            response = Response::from_parts(parts, body);
+                        }
+                    }
                     // Ends the handler before the count can end.
                     this.future.set(None);
-                    return Poll::Ready(Ok(match &held {
-                        Some(admitted) => {
-                            let watch = this.call.answered(admitted, &mut response);
-                            response.map(|body| ResponseBody::new(body, held, watch))
-                        }
-                        None => response.map(ResponseBody::uncounted),
-                    }));
+                    let answer = response.map(|body| ResponseBody::new(body, held, watch));
+                    return Poll::Ready(Ok(answer));
                 }
                 Poll::Ready(Err(error)) => {
                     this.future.set(None);

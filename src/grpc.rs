@@ -41,6 +41,9 @@ impl Grpc {
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         // A constant would be built anew, and dropped, at every look-up.
         static NAME: HeaderName = CONTENT_TYPE;
+        if headers.is_empty() {
+            return None;
+        }
         let value = headers.get(&NAME)?.as_bytes();
         let starts_with = |prefix: &[u8]| {
             value

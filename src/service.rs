@@ -81,6 +81,31 @@ impl<S, R> Drain<S, R> {
         shard.is_closed()
     }
 
+    /// Admits a request, unless requests are rejected or the inner service was not polled ready.
+    #[inline]
+    fn admit(&self, is_ready: bool) -> Option<Admitted> {
+        let shard = &self.slot.shard;
+        let admitted = is_ready.then(|| shard.admit()).flatten();
+        if admitted.is_none() {
+            shard.reject();
+        }
+        admitted
+    }
+
+    /// Admits a request as the settings of the layer want it.
+    fn admit_configured<Q>(&self, is_ready: bool, request: &mut Request<Q>) -> Option<Admitted> {
+        let Slot { shard, config, .. } = &*self.slot;
+        if config.is_exempt(request) {
+            return is_ready.then(|| Admitted::exempt(shard.clone()));
+        }
+        let admitted = self.admit(is_ready)?;
+        if config.share_guard {
+            let guard = DrainGuard::new(admitted.guard(Call::of(&*request).called()));
+            request.extensions_mut().insert(guard);
+        }
+        Some(admitted)
+    }
+
     #[cold]
     #[inline(never)]
     fn reject<F, Q, B>(&self, request: &Request<Q>) -> ResponseFuture<F, B>
@@ -91,10 +116,10 @@ impl<S, R> Drain<S, R> {
         let head = RequestHead::of(request);
         let reject = || config.rejection.reject(&head, config.retry_after);
         #[cfg(feature = "stream")]
-        let mut response = config.stream.rejection(&head).unwrap_or_else(reject);
+        let response = config.stream.rejection(&head).unwrap_or_else(reject);
         #[cfg(not(feature = "stream"))]
-        let mut response = reject();
-        Peer::of(request).close(&mut response);
+        let response = reject();
+        let response = Peer::of(request).closed(response);
         ResponseFuture::rejected(Call::of(request), response)
     }
 }
@@ -142,31 +167,21 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let Slot { shard, config, .. } = &*self.slot;
         let is_ready = std::mem::take(&mut self.is_ready);
-        if config.is_exempt(&request) {
-            return match is_ready {
-                true => {
-                    let (admitted, call) = (Admitted::exempt(shard.clone()), Call::of(&request));
-                    ResponseFuture::serving(self.inner.call(request), admitted, call)
-                }
-                false => self.reject(&request),
-            };
-        }
-        let admitted = match is_ready {
-            true => shard.admit(),
-            false => None,
+        let admitted = match self.slot.is_plain {
+            true => self.admit(is_ready),
+            false => self.admit_configured(is_ready, &mut request),
         };
         let Some(admitted) = admitted else {
-            shard.reject();
             return self.reject(&request);
         };
+        #[cfg(feature = "stream")]
+        let mut call = Call::of(&request);
+        #[cfg(not(feature = "stream"))]
         let call = Call::of(&request);
         #[cfg(feature = "stream")]
-        let call = call.with_stream(StreamCall::of(&self.slot.stream, &request));
-        if config.share_guard {
-            let guard = DrainGuard::new(admitted.guard(call.called()));
-            request.extensions_mut().insert(guard);
+        if !self.slot.is_plain {
+            call.with_stream(StreamCall::of(&self.slot.stream, &request));
         }
         ResponseFuture::serving(self.inner.call(request), admitted, call)
     }

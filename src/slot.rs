@@ -46,13 +46,18 @@ impl<R> Config<R> {
         }
     }
 
-    #[inline]
     pub(crate) fn is_exempt<B>(&self, request: &Request<B>) -> bool {
-        !self.exempt.is_empty() && self.exempts(&RequestHead::of(request))
+        let head = RequestHead::of(request);
+        self.exempt.iter().any(|exempts| exempts(&head))
     }
 
-    fn exempts(&self, head: &RequestHead<'_>) -> bool {
-        self.exempt.iter().any(|exempts| exempts(head))
+    /// Whether nothing of it matters to a request that is admitted.
+    fn is_plain(&self) -> bool {
+        #[cfg(feature = "stream")]
+        let ends = self.stream.is_set();
+        #[cfg(not(feature = "stream"))]
+        let ends = false;
+        self.exempt.is_empty() && !self.share_guard && !ends
     }
 }
 
@@ -92,6 +97,8 @@ type Peers<R> = Box<[OnceLock<Weak<Slot<R>>>]>;
 pub(crate) struct Slot<R> {
     pub(crate) shard: Arc<Shard>,
     pub(crate) config: Arc<Config<R>>,
+    /// Asked in place of each setting.
+    pub(crate) is_plain: bool,
     /// The slot's own copy, for it goes along with each request.
     #[cfg(feature = "stream")]
     pub(crate) stream: Arc<crate::stream::StreamConfig>,
@@ -133,6 +140,7 @@ impl<R> Table<R> {
                 let slot = Arc::new(Slot {
                     shard: shard.clone(),
                     config: config.clone(),
+                    is_plain: config.is_plain(),
                     #[cfg(feature = "stream")]
                     stream: Arc::new(config.stream.clone()),
                     peers: peers.clone(),

@@ -33,8 +33,8 @@ pub enum StragglerPhase {
     /// A guard is held.
     Guard,
     /// Counted, but never seen waiting: a handler that has not returned from its first poll (it blocks its
-    /// thread), or a body that the server polled at most once (the peer does not read). Neither who it is nor its
-    /// exact age is known.
+    /// thread), or a body of a known size up to 16 KiB whose handler answered at once (the peer does not read).
+    /// Neither who it is nor its exact age is known.
     Unseen,
 }
 
@@ -62,8 +62,8 @@ pub struct Straggler {
     pub path: Option<String>,
     /// What a guard was called by [`try_guard_as`](crate::DrainHandle::try_guard_as).
     pub label: Option<Cow<'static, str>>,
-    /// How long it has been known: since it first waited, which for a request is the first poll of its handler or
-    /// body that did not finish at once, and for a guard its creation. For [`StragglerPhase::Unseen`] how
+    /// How long it has been known: for a request since the first poll of its handler that did not finish at once, or
+    /// else since its answer, and for a guard since its creation. For [`StragglerPhase::Unseen`] how
     /// long requests have been rejected, a lower bound.
     pub age: Duration,
     /// What of it is still running.

@@ -1,4 +1,5 @@
-use http::{Extensions, HeaderMap, Method, Response, StatusCode, Uri, Version};
+use http::response::Parts;
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version};
 
 use crate::RequestHead;
 
@@ -30,12 +31,12 @@ pub struct StreamHead<'a> {
 }
 
 impl<'a> StreamHead<'a> {
-    pub(crate) fn of<B>(request: &'a StreamRequest, response: &'a Response<B>) -> Self {
+    pub(crate) fn of(request: &'a StreamRequest, response: &'a Parts) -> Self {
         Self {
             request,
-            status: response.status(),
-            headers: response.headers(),
-            extensions: response.extensions(),
+            status: response.status,
+            headers: &response.headers,
+            extensions: &response.extensions,
         }
     }
 

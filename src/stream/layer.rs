@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::response::Parts;
 use http::{Request, Response};
-use http_body::Body;
 
 use super::retry::{accepts_event_stream, is_event_stream, retry_only};
 use super::{Ending, Goodbye, StreamHead, StreamPolicy, StreamRequest};
@@ -16,26 +16,25 @@ type Policy = Arc<dyn Fn(&StreamHead<'_>) -> StreamPolicy + Send + Sync>;
 #[derive(Debug)]
 pub(crate) struct StreamCall {
     config: Arc<StreamConfig>,
-    request: Option<Box<StreamRequest>>,
+    request: Option<StreamRequest>,
 }
 
 impl StreamCall {
-    pub(crate) fn of<B>(config: &Arc<StreamConfig>, request: &Request<B>) -> Option<Self> {
-        config.is_set().then(|| Self {
-            config: config.clone(),
-            request: config.keeps(&RequestHead::of(request)),
+    pub(crate) fn of<B>(config: &Arc<StreamConfig>, request: &Request<B>) -> Option<Box<Self>> {
+        config.is_set().then(|| {
+            Box::new(Self {
+                config: config.clone(),
+                request: config.keeps(&RequestHead::of(request)),
+            })
         })
     }
 
     /// How the body of `response` ends in a drain, if it does not end by itself. A response may bring a policy to a
     /// layer that has none.
-    pub(crate) fn ending<B: Body>(
-        call: Option<&Self>,
-        response: &Response<B>,
-    ) -> Option<Box<Ending>> {
+    pub(crate) fn ending(call: Option<&Self>, response: &Parts) -> Option<Box<Ending>> {
         match call {
-            Some(call) => call.config.ending(call.request.as_deref(), response),
-            None if response.extensions().is_empty() => None,
+            Some(call) => call.config.ending(call.request.as_ref(), response),
+            None if response.extensions.is_empty() => None,
             None => StreamConfig::default().ending(None, response),
         }
     }
@@ -51,14 +50,14 @@ pub(crate) struct StreamConfig {
 }
 
 impl StreamConfig {
-    fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.policy.is_some() || self.goodbye.is_some() || !self.spread.is_zero()
     }
 
     /// What a policy will want to see of the request.
-    fn keeps(&self, head: &RequestHead<'_>) -> Option<Box<StreamRequest>> {
+    fn keeps(&self, head: &RequestHead<'_>) -> Option<StreamRequest> {
         let keep = self.policy.as_ref();
-        keep.map(|_| Box::new(StreamRequest::of(head)))
+        keep.map(|_| StreamRequest::of(head))
     }
 
     /// The answer to a rejected `EventSource`, before anybody else is asked.
@@ -69,31 +68,20 @@ impl StreamConfig {
     }
 
     /// How the body of `response` ends in a drain, if it does not end by itself.
-    fn ending<B: Body>(
-        &self,
-        request: Option<&StreamRequest>,
-        response: &Response<B>,
-    ) -> Option<Box<Ending>> {
-        let own = response.extensions().get::<StreamPolicy>().copied();
+    fn ending(&self, request: Option<&StreamRequest>, response: &Parts) -> Option<Box<Ending>> {
+        let own = response.extensions.get::<StreamPolicy>().copied();
         let policy = own.or_else(|| {
             let head = StreamHead::of(request?, response);
             Some(self.policy.as_ref()?(&head))
         });
         let delay = policy.and_then(StreamPolicy::delay)?;
-        let headers = response.headers();
-        let has_length = headers.contains_key(CONTENT_LENGTH);
-        if has_length || response.body().size_hint().exact().is_some() {
+        let headers = &response.headers;
+        if headers.contains_key(CONTENT_LENGTH) {
             return None;
         }
         let is_events = headers.get(CONTENT_TYPE).is_some_and(is_event_stream)
             && !headers.contains_key(CONTENT_ENCODING);
-        let goodbye = || {
-            response
-                .extensions()
-                .get()
-                .or(self.goodbye.as_ref())
-                .cloned()
-        };
+        let goodbye = || response.extensions.get().or(self.goodbye.as_ref()).cloned();
         let goodbye = is_events.then(goodbye).flatten();
         Some(Box::new(Ending::new(delay, self.spread, goodbye)))
     }

@@ -55,7 +55,7 @@ pub(crate) struct Epoch(u32);
 impl Epoch {
     #[inline]
     pub(crate) fn from_bits(bits: u32) -> Self {
-        Self(bits)
+        Self(bits & EPOCH_MASK as u32)
     }
 
     #[inline]

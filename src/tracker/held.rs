@@ -17,9 +17,20 @@ pub(crate) struct Admitted {
     mark: Mark,
 }
 
-/// The epoch in the lower half. In the upper half 0, or one more than the key in the registry, or [`Mark::EXEMPT`].
+/// The epoch in the lower bits, [`Note`]s above it. In the upper half 0, or one more than the key in the registry, or
+/// [`Mark::EXEMPT`].
 #[derive(Debug)]
 struct Mark(u64);
+
+/// What the body that holds a request remembers, in bits that the mark has left.
+#[derive(Clone, Copy, Debug)]
+#[repr(u64)]
+pub(crate) enum Note {
+    /// It ends in gRPC's trailers.
+    Grpc = 1 << 30,
+    /// It came to its end, one way or another.
+    Ended = 1 << 31,
+}
 
 impl Mark {
     const EXEMPT: u64 = u32::MAX as u64;
@@ -91,10 +102,20 @@ impl Admitted {
         self.shard.is_serving()
     }
 
-    /// Whether it is listed, or should not be.
+    /// Whether it is counted and not listed.
     #[inline]
-    pub(crate) fn is_settled(&self) -> bool {
-        !self.mark.is_plain()
+    pub(crate) fn is_plain(&self) -> bool {
+        self.mark.is_plain()
+    }
+
+    #[inline]
+    pub(crate) fn has(&self, note: Note) -> bool {
+        self.mark.0 & note as u64 != 0
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, note: Note) {
+        self.mark.0 |= note as u64;
     }
 
     /// To be called when what is counted waits: from here on a cut wakes this task, and it is known who holds the
@@ -113,20 +134,23 @@ impl Admitted {
         if let Some(new) = unless_same(waker, cx) {
             match self.mark.key() {
                 Some(key) => self.shard.reenter(key, new),
-                None => {
-                    let holder = Some((phase, called()));
-                    self.mark.set_key(self.shard.enter(new, wakes, holder));
-                }
+                None => self.enter(Some(new), wakes, phase, called()),
             }
         }
         self.is_cut()
     }
 
-    /// The handler has answered: what is known about the request says so from here on, and `wakes` wakes it.
-    #[cold]
-    pub(crate) fn answered(&self, wakes: Wakes) {
-        if let Some(key) = self.mark.key() {
-            self.shard.answered(key, wakes);
+    fn enter(&mut self, waker: Option<Waker>, wakes: Wakes, phase: StragglerPhase, called: Called) {
+        let key = self.shard.enter(waker, wakes, Some((phase, called)));
+        self.mark.set_key(key);
+    }
+
+    /// The handler has answered: it is known from here on that the body holds the drain, and `wakes` wakes it.
+    pub(crate) fn answered(&mut self, wakes: Wakes, called: impl FnOnce() -> Called) {
+        match self.mark.key() {
+            Some(key) => self.shard.answered(key, wakes),
+            None if self.mark.is_exempt() => {}
+            None => self.enter(None, wakes, StragglerPhase::Body, called()),
         }
     }
 
@@ -248,7 +272,7 @@ impl Waiter {
         if let Some(new) = unless_same(&mut self.waker, cx) {
             match is_parked {
                 true => self.shard.reenter(self.key, new),
-                false => self.key = self.shard.enter(new, wakes, None),
+                false => self.key = self.shard.enter(Some(new), wakes, None),
             }
         }
     }

@@ -19,7 +19,7 @@ mod models;
 use std::sync::Arc;
 
 pub(crate) use self::count::Staged;
-pub(crate) use self::held::{Admitted, Held, Waiter};
+pub(crate) use self::held::{Admitted, Held, Note, Waiter};
 pub(crate) use self::name::Name;
 pub(crate) use self::registry::{Called, Wakes};
 pub(crate) use self::shard::Shard;

@@ -45,36 +45,44 @@ impl Name {
     };
 
     /// Fills an empty name, in place: one that is returned is copied.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set(&mut self, method: &Method, uri: &Uri) {
-        let path = uri.path();
-        self.standard = standard(method);
+        let path = uri.path().as_bytes();
+        let standard = standard(method);
         match self.text.get_mut(..path.len()) {
-            Some(text) if self.standard != 0 && path.len() <= ROOM - LONGEST => {
-                text.copy_from_slice(path.as_bytes());
+            Some(text) if standard != 0 && path.len() <= ROOM - LONGEST => {
+                text.copy_from_slice(path);
                 self.len = path.len() as u8;
+                self.standard = standard;
             }
-            _ => self.set_cut(method.as_str(), path),
+            _ => *self = Self::cut(standard, method, uri),
         }
     }
 
     #[cold]
-    fn set_cut(&mut self, method: &str, path: &str) {
-        let room = match self.standard {
+    #[inline(never)]
+    fn cut(standard: u8, method: &Method, uri: &Uri) -> Self {
+        let (method, path) = (method.as_str(), uri.path());
+        let mut name = Self {
+            standard,
+            ..Self::NONE
+        };
+        let room = match standard {
             0 => {
-                self.push(method, ROOM);
-                self.push(" ", ROOM);
+                name.push(method, ROOM);
+                name.push(" ", ROOM);
                 ROOM
             }
             _ => ROOM - method.len(),
         };
-        match path.len() <= room - usize::from(self.len) {
-            true => self.push(path, room),
+        match path.len() <= room - usize::from(name.len) {
+            true => name.push(path, room),
             false => {
-                self.push(path, room.saturating_sub("…".len()));
-                self.push("…", room);
+                name.push(path, room.saturating_sub("…".len()));
+                name.push("…", room);
             }
         }
+        name
     }
 
     /// As much of `text` as fits below `room`.

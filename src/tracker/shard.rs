@@ -222,18 +222,18 @@ impl Shard {
         self.held().saturating_sub(registry.holders().count())
     }
 
-    /// Makes an entry that wakes this task. Whoever is to be woken looks at what it waits for afterwards, not before
+    /// Makes an entry, which wakes this task. Whoever is to be woken looks at what it waits for afterwards, not before
     /// (invariant 7).
     pub(super) fn enter(
         &self,
-        waker: Waker,
+        waker: Option<Waker>,
         wakes: Wakes,
         holder: Option<(StragglerPhase, Called)>,
     ) -> u32 {
         let mut registry = lock(&self.registry.0);
         let holder = holder.map(|(phase, called)| self.holder(&mut registry, phase, called));
         registry.insert(Entry {
-            waker: Some(waker),
+            waker,
             wakes,
             holder,
         })

@@ -175,7 +175,8 @@ async fn a_body_behind_a_shut_http2_window_is_cut_and_held_until_its_connection_
     assert_eq!(handle.cut(), 0, "it was cut already");
     let stragglers = handle.stragglers();
     assert_eq!(stragglers.len(), 1, "{stragglers:?}");
-    assert_eq!(stragglers[0].phase, StragglerPhase::Unseen);
+    assert_eq!(stragglers[0].phase, StragglerPhase::Body);
+    assert_eq!(stragglers[0].path.as_deref(), Some("/open"));
 
     let waiting = handle.wait_for_drain(Duration::MAX);
     drop(client);
