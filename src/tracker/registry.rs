@@ -44,7 +44,6 @@ pub(crate) enum Called {
 pub(crate) struct Holder {
     pub(crate) id: u64,
     pub(crate) since: Instant,
-    pub(crate) phase: StragglerPhase,
     pub(crate) called: Called,
 }
 
@@ -52,6 +51,8 @@ pub(crate) struct Holder {
 pub(crate) struct Entry {
     pub(crate) waker: Option<Waker>,
     pub(crate) wakes: Wakes,
+    /// What of it runs, if it holds the drain. Here, not there: the values it leaves free make an entry smaller.
+    pub(crate) phase: StragglerPhase,
     /// Boxed, because most entries of a service with open streams only wait.
     pub(crate) holder: Option<Box<Holder>>,
 }
@@ -87,10 +88,10 @@ impl Registry {
         self.ids
     }
 
-    pub(crate) fn holders(&self) -> impl Iterator<Item = &Holder> {
+    pub(crate) fn holders(&self) -> impl Iterator<Item = (StragglerPhase, &Holder)> {
         self.entries
             .iter()
-            .filter_map(|(_, entry)| entry.holder.as_deref())
+            .filter_map(|(_, entry)| Some((entry.phase, entry.holder.as_deref()?)))
     }
 
     /// Fills `wakers` from the entry at `from` on; returns where to go on, `None` at the end.

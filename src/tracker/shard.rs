@@ -128,31 +128,24 @@ impl Shard {
         let mut registry = lock(&self.registry.0);
         let entry = registry.get_mut(key);
         entry.wakes = wakes;
-        if let Some(holder) = &mut entry.holder {
-            holder.phase = StragglerPhase::Body;
-        }
+        entry.phase = StragglerPhase::Body;
     }
 
     fn insert_guard(&self, registry: &mut Registry, called: Called) -> u32 {
         registry.guards += 1;
-        let holder = self.holder(registry, StragglerPhase::Guard, called);
+        let holder = self.holder(registry, called);
         registry.insert(Entry {
             waker: None,
             wakes: Wakes::CUT,
+            phase: StragglerPhase::Guard,
             holder: Some(holder),
         })
     }
 
-    fn holder(
-        &self,
-        registry: &mut Registry,
-        phase: StragglerPhase,
-        called: Called,
-    ) -> Box<Holder> {
+    fn holder(&self, registry: &mut Registry, called: Called) -> Box<Holder> {
         Box::new(Holder {
             id: registry.next_id() * self.shards as u64 + self.index as u64,
             since: Instant::now(),
-            phase,
             called,
         })
     }
@@ -216,9 +209,11 @@ impl Shard {
     }
 
     /// Calls `each` with those who are known to hold the drain; returns how many more are counted.
-    pub(super) fn holders(&self, each: impl FnMut(&Holder)) -> usize {
+    pub(super) fn holders(&self, mut each: impl FnMut(StragglerPhase, &Holder)) -> usize {
         let registry = lock(&self.registry.0);
-        registry.holders().for_each(each);
+        registry
+            .holders()
+            .for_each(|(phase, holder)| each(phase, holder));
         self.held().saturating_sub(registry.holders().count())
     }
 
@@ -231,10 +226,14 @@ impl Shard {
         holder: Option<(StragglerPhase, Called)>,
     ) -> u32 {
         let mut registry = lock(&self.registry.0);
-        let holder = holder.map(|(phase, called)| self.holder(&mut registry, phase, called));
+        let (phase, holder) = match holder {
+            Some((phase, called)) => (phase, Some(self.holder(&mut registry, called))),
+            None => (StragglerPhase::Unseen, None),
+        };
         registry.insert(Entry {
             waker,
             wakes,
+            phase,
             holder,
         })
     }

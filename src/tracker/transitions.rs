@@ -259,7 +259,7 @@ impl Tracker {
         let mut unseen = 0;
         let now = Instant::now();
         for shard in self.shards() {
-            unseen += shard.holders(|holder| {
+            unseen += shard.holders(|phase, holder| {
                 let (method, path, label) = match &holder.called {
                     Called::Nothing => (None, None, None),
                     Called::Request(kept) => {
@@ -274,7 +274,7 @@ impl Tracker {
                     path: path.map(str::to_owned),
                     label,
                     age: now.saturating_duration_since(holder.since),
-                    phase: holder.phase,
+                    phase,
                 });
             });
         }
