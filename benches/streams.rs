@@ -1,7 +1,7 @@
 //! Open response bodies: bytes each, and the time from the begin of a drain to the last one told, beside what is wired
 //! by hand from a `CancellationToken` and a `TaskTracker`.
 //!
-//! `cargo bench --bench streams`. All bodies are polled to pending, each with a waker of its own; then the drain
+//! `cargo bench --features stream --bench streams`. All bodies are polled to pending, each with a waker of its own; then the drain
 //! begins, and whoever is woken is polled until it ends. Best of some rounds in which the candidates take turns.
 
 mod common;
@@ -9,20 +9,21 @@ mod common;
 use std::alloc::System;
 use std::convert::Infallible;
 use std::env;
-use std::future::{ready, Future};
+use std::future::{pending, ready, Future, Pending};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{self, Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::header::{HeaderValue, CONTENT_TYPE};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use stats_alloc::{Region, StatsAlloc, INSTRUMENTED_SYSTEM};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{service_fn, Layer, Service};
-use tower_drain::DrainLayer;
+use tower_drain::{DrainHandle, DrainLayer, Goodbye, Rejection, StreamHead, StreamPolicy};
 
 use common::peers::Counted;
 use common::report::{Report, Target};
@@ -30,8 +31,22 @@ use common::report::{Report, Target};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// A body without data that ends when its future does.
-struct Until<F>(Pin<Box<F>>);
+/// A body that ends when its future does, with these last bytes if there are any.
+struct Until<F> {
+    future: Pin<Box<F>>,
+    goodbye: Option<Bytes>,
+    ended: bool,
+}
+
+impl<F> Until<F> {
+    fn new(future: F, goodbye: Option<Bytes>) -> Self {
+        Self {
+            future: Box::pin(future),
+            goodbye,
+            ended: false,
+        }
+    }
+}
 
 impl<F: Future> Body for Until<F> {
     type Data = Bytes;
@@ -41,7 +56,11 @@ impl<F: Future> Body for Until<F> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.as_mut().poll(cx).map(|_| None)
+        if !self.ended {
+            task::ready!(self.future.as_mut().poll(cx));
+            self.ended = true;
+        }
+        Poll::Ready(self.goodbye.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 }
 
@@ -100,11 +119,19 @@ where
         assert!(!told.is_empty(), "{open} bodies were not told");
         for index in told {
             let mut cx = Context::from_waker(&wakers[index]);
-            if let Some(body) = &mut bodies[index] {
-                if body.as_mut().poll_frame(&mut cx).is_ready() {
-                    bodies[index] = None;
-                    open -= 1;
+            let Some(body) = &mut bodies[index] else {
+                continue;
+            };
+            let end = loop {
+                match body.as_mut().poll_frame(&mut cx) {
+                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(Some(Err(_)) | None) => break true,
+                    Poll::Pending => break false,
                 }
+            };
+            if end {
+                bodies[index] = None;
+                open -= 1;
             }
         }
     }
@@ -112,12 +139,14 @@ where
     Measured { bytes, time }
 }
 
-fn by_hand(count: usize) -> Measured {
+const GOODBYE: &[u8] = b"event: goodbye\ndata: bye\n\n";
+
+fn by_hand(count: usize, goodbye: Option<Bytes>) -> Measured {
     let (token, tracker) = (CancellationToken::new(), TaskTracker::new());
     let stop = token.clone();
     let inner = service_fn(move |_: Request<()>| {
-        let body = Until(Box::pin(stop.clone().cancelled_owned()));
-        ready(Ok(Response::new(body)))
+        let body = Until::new(stop.clone().cancelled_owned(), goodbye.clone());
+        ready(Ok(events(body)))
     });
     let counter = tracker.clone();
     let measured = measure(Counted { counter, inner }, count, || token.cancel());
@@ -128,36 +157,72 @@ fn by_hand(count: usize) -> Measured {
 fn draining(count: usize) -> Measured {
     let layer = DrainLayer::new();
     let handle = layer.handle();
-    let of_streams = handle.clone();
     let service = layer.layer(service_fn(move |_: Request<()>| {
-        let body = Until(Box::pin(of_streams.draining()));
-        ready(Ok(Response::new(body)))
+        ready(Ok(events(Until::new(handle.draining(), None))))
     }));
+    let handle = layer.handle();
     let measured = measure(service, count, || assert!(handle.begin_shutdown()));
     assert_eq!(handle.in_flight(), 0);
     measured
 }
 
-fn cut(count: usize) -> Measured {
-    let layer = DrainLayer::new();
+fn endless<R>(layer: &DrainLayer<R>, count: usize, begin: impl FnOnce(&DrainHandle)) -> Measured
+where
+    R: Rejection<Until<Pending<()>>>,
+{
     let handle = layer.handle();
     let service = layer.layer(service_fn(|_: Request<()>| {
-        let body = Until(Box::pin(std::future::pending::<()>()));
-        ready(Ok(Response::new(body)))
+        ready(Ok(events(Until::new(pending(), None))))
     }));
-    let measured = measure(service, count, || assert_eq!(handle.cut(), count));
+    let measured = measure(service, count, || begin(&handle));
     assert_eq!(handle.in_flight(), 0);
     measured
 }
 
-fn best(count: usize, rounds: usize) -> [Measured; 3] {
-    let mut all = [by_hand(count), draining(count), cut(count)];
+fn cut(count: usize) -> Measured {
+    endless(&DrainLayer::new(), count, |handle| {
+        assert_eq!(handle.cut(), count);
+    })
+}
+
+fn policy(count: usize) -> Measured {
+    let layer = DrainLayer::new()
+        .stream_policy(|_: &StreamHead<'_>| StreamPolicy::End)
+        .goodbye(Goodbye::raw(GOODBYE));
+    endless(&layer, count, |handle| assert!(handle.begin_shutdown()))
+}
+
+fn events<B>(body: B) -> Response<B> {
+    let mut response = Response::new(body);
+    let event_stream = HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(CONTENT_TYPE, event_stream);
+    response
+}
+
+/// Each in turn, several times: the best time, and the bytes, which are always the same.
+fn best<const N: usize>(rounds: usize, candidates: [&dyn Fn() -> Measured; N]) -> [Measured; N] {
+    let mut all = candidates.map(|candidate| candidate());
     for _ in 1..rounds {
-        for (best, now) in all.iter_mut().zip([by_hand, draining, cut]) {
-            best.time = best.time.min(now(count).time);
+        for (best, candidate) in all.iter_mut().zip(candidates) {
+            best.time = best.time.min(candidate().time);
         }
     }
     all
+}
+
+fn compare(report: &mut Report, what: &str, measured: &Measured, hand: &Measured) {
+    report.row(
+        &format!("{what}: bytes more each"),
+        measured.bytes - hand.bytes,
+        0,
+        Target::AtMost(100.0, 200.0),
+    );
+    report.row(
+        &format!("{what}: time, of by hand's"),
+        measured.time.as_secs_f64() / hand.time.as_secs_f64(),
+        2,
+        Target::AtMost(1.0, 1.5),
+    );
 }
 
 fn main() {
@@ -166,26 +231,36 @@ fn main() {
     }
     let mut report = Report::new("streams");
     for (count, rounds) in [(10_000, 15), (100_000, 5)] {
-        let [hand, draining, cut] = best(count, rounds);
+        let says_goodbye = || by_hand(count, Some(Bytes::from_static(GOODBYE)));
+        let [hand, draining, cut, hand_goodbye, policy] = best(
+            rounds,
+            [
+                &|| by_hand(count, None),
+                &|| draining(count),
+                &|| cut(count),
+                &says_goodbye,
+                &|| policy(count),
+            ],
+        );
+        let what = format!("{count} streams");
         report.row(
-            &format!("{count} streams, by hand: bytes each"),
+            &format!("{what}, by hand: bytes each"),
             hand.bytes,
             0,
             Target::None,
         );
-        for (name, measured) in [("told by draining()", &draining), ("cut", &cut)] {
-            report.row(
-                &format!("{count} streams, {name}: bytes more each"),
-                measured.bytes - hand.bytes,
-                0,
-                Target::AtMost(100.0, 200.0),
-            );
-            report.row(
-                &format!("{count} streams, {name}: time, of by hand's"),
-                measured.time.as_secs_f64() / hand.time.as_secs_f64(),
-                2,
-                Target::AtMost(1.0, 1.5),
-            );
-        }
+        compare(
+            &mut report,
+            &format!("{what}, told by draining()"),
+            &draining,
+            &hand,
+        );
+        compare(&mut report, &format!("{what}, cut"), &cut, &hand);
+        compare(
+            &mut report,
+            &format!("{what}, policy and goodbye"),
+            &policy,
+            &hand_goodbye,
+        );
     }
 }

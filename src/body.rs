@@ -10,7 +10,9 @@ use pin_project_lite::pin_project;
 
 #[cfg(feature = "stream")]
 use crate::stream::Ending;
-use crate::tracker::{Admitted, Called, Note, Wakes};
+#[cfg(not(feature = "stream"))]
+use crate::tracker::Wakes;
+use crate::tracker::{Admitted, Called, Note};
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
 pin_project! {
@@ -24,8 +26,7 @@ pin_project! {
         #[pin]
         content: Content<B>,
         held: Option<Admitted>,
-        // Boxed: few bodies wait, and every one is moved.
-        watch: Option<Box<Watch>>,
+        watch: Watch,
     }
 }
 
@@ -57,7 +58,7 @@ pub(crate) enum End {
 
 impl<B> ResponseBody<B> {
     #[inline]
-    pub(crate) fn new(body: B, held: Option<Admitted>, watch: Option<Box<Watch>>) -> Self {
+    pub(crate) fn new(body: B, held: Option<Admitted>, watch: Watch) -> Self {
         Self {
             content: Content::Inner { body },
             held,
@@ -66,7 +67,7 @@ impl<B> ResponseBody<B> {
     }
 
     pub(crate) fn uncounted(body: B) -> Self {
-        Self::new(body, None, None)
+        Self::new(body, None, Watch::default())
     }
 
     /// This crate's own, and short: a cut does not cut its own answer.
@@ -78,7 +79,7 @@ impl<B> ResponseBody<B> {
         Self {
             content: Content::Text { text },
             held: None,
-            watch: None,
+            watch: Watch::default(),
         }
     }
 
@@ -98,58 +99,42 @@ impl<B> Default for ResponseBody<B> {
 
 impl Watch {
     #[cfg(feature = "stream")]
-    pub(crate) fn for_ending(ending: Option<Box<Ending>>) -> Option<Box<Self>> {
-        ending.map(|ending| {
-            Box::new(Self {
-                waker: None,
-                ending: Some(ending),
-            })
-        })
-    }
-
-    fn wakes(&self) -> Wakes {
-        #[cfg(feature = "stream")]
-        return Ending::wakes(&self.ending);
-        #[cfg(not(feature = "stream"))]
-        Wakes::CUT
+    pub(crate) fn for_ending(ending: Option<Box<Ending>>) -> Self {
+        let waker = None;
+        Self { waker, ending }
     }
 
     /// Lets a cut, and the begin if a policy ends the body, wake its task.
-    fn park(this: &mut Option<Box<Self>>, held: &mut Admitted, cx: &Context<'_>) {
-        let watch = this.get_or_insert_with(Box::default);
-        let wakes = watch.wakes();
-        held.park(&mut watch.waker, cx, wakes, StragglerPhase::Body, || {
-            Called::Nothing
-        });
+    fn park(&mut self, held: &mut Admitted, cx: &Context<'_>) {
+        #[cfg(feature = "stream")]
+        let wakes = Ending::wakes(&self.ending);
+        #[cfg(not(feature = "stream"))]
+        let wakes = Wakes::CUT;
+        let waker = &mut self.waker;
+        held.park(waker, cx, wakes, StragglerPhase::Body, || Called::Nothing);
     }
 
     /// Lets a policy's ending see what goes by.
     #[cfg(feature = "stream")]
     #[inline]
-    fn pass<D: Buf + From<Bytes>>(this: &mut Option<Box<Self>>, frame: Frame<D>) -> Frame<D> {
-        match this.as_mut().map(|watch| &mut watch.ending) {
-            Some(Some(ending)) => frame.map_data(|data| ending.pass(data)),
-            _ => frame,
+    fn pass<D: Buf + From<Bytes>>(&mut self, frame: Frame<D>) -> Frame<D> {
+        match &mut self.ending {
+            Some(ending) => frame.map_data(|data| ending.pass(data)),
+            None => frame,
         }
     }
 
     /// Whether the body is to end before its own end, and how.
     #[inline]
-    fn poll_end(
-        this: &mut Option<Box<Self>>,
-        held: &Admitted,
-        cx: &mut Context<'_>,
-    ) -> Option<End> {
+    fn poll_end(&mut self, held: &Admitted, cx: &mut Context<'_>) -> Option<End> {
         if held.is_cut() && !held.has(Note::Ended) {
             return Some(End::Cut);
         }
         #[cfg(feature = "stream")]
-        if let Some(Some(ending)) = this.as_mut().map(|watch| &mut watch.ending) {
-            if !held.has(Note::Ended) {
-                return ending.poll(held, cx);
-            }
+        if let (Some(ending), false) = (&mut self.ending, held.has(Note::Ended)) {
+            return ending.poll(held, cx);
         }
-        let _ = (this, cx);
+        let _ = cx;
         None
     }
 }
@@ -192,10 +177,10 @@ where
                 return Poll::Ready(text.take().map(|text| Ok(Frame::data((*text).into()))));
             }
         };
-        let Some(held) = this.held else {
+        let (Some(held), watch) = (this.held, this.watch) else {
             return body.poll_frame(cx).map_err(Into::into);
         };
-        if let Some(end) = Watch::poll_end(this.watch, held, cx) {
+        if let Some(end) = watch.poll_end(held, cx) {
             if !body.is_end_stream() {
                 this.content.set(Content::Text { text: None });
                 return Poll::Ready(end.frame(held));
@@ -204,15 +189,15 @@ where
         match body.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 #[cfg(feature = "stream")]
-                let frame = Watch::pass(this.watch, frame);
+                let frame = watch.pass(frame);
                 if frame.is_trailers() {
                     held.set(Note::Ended);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Pending => {
-                Watch::park(this.watch, held, cx);
-                match Watch::poll_end(this.watch, held, cx) {
+                watch.park(held, cx);
+                match watch.poll_end(held, cx) {
                     Some(end) => {
                         this.content.set(Content::Text { text: None });
                         Poll::Ready(end.frame(held))

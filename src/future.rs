@@ -70,7 +70,7 @@ impl Call {
     }
 
     pub(crate) fn called(&self) -> Called {
-        Called::Request(self.name.keep())
+        Called::Request(self.name.clone())
     }
 
     fn is_grpc(&self, headers: &HeaderMap) -> bool {
@@ -81,14 +81,9 @@ impl Call {
     ///
     /// Takes the answer in parts: one whose address is known here would be in memory of its own before it is in that of
     /// the result, and be copied there, for every request.
-    fn answered<B: Body>(
-        &self,
-        admitted: &mut Admitted,
-        parts: &mut Parts,
-        body: &B,
-    ) -> Option<Box<Watch>> {
+    fn answered<B: Body>(&self, admitted: &mut Admitted, parts: &mut Parts, body: &B) -> Watch {
         let watch = match is_short(body) && admitted.is_plain() {
-            true => None,
+            true => Watch::default(),
             false => self.may_wait(admitted, parts, body),
         };
         if !admitted.is_serving() {
@@ -97,12 +92,7 @@ impl Call {
         watch
     }
 
-    fn may_wait<B: Body>(
-        &self,
-        admitted: &mut Admitted,
-        parts: &Parts,
-        body: &B,
-    ) -> Option<Box<Watch>> {
+    fn may_wait<B: Body>(&self, admitted: &mut Admitted, parts: &Parts, body: &B) -> Watch {
         if self.is_grpc(&parts.headers) {
             admitted.set(Note::Grpc);
         }
@@ -119,7 +109,7 @@ impl Call {
         #[cfg(feature = "stream")]
         return Watch::for_ending(ending);
         #[cfg(not(feature = "stream"))]
-        None
+        Watch::default()
     }
 
     /// Whether it was cut in the meantime.
@@ -185,7 +175,7 @@ where
             match future.poll(cx) {
                 Poll::Ready(Ok(mut response)) => {
                     held = this.admitted.take();
-                    let mut watch = None;
+                    let mut watch = Watch::default();
                     if let Some(admitted) = &mut held {
                         let is_plain = admitted.is_plain() && admitted.is_serving();
                         if !(is_plain && is_short(response.body())) {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::{sleep_until, Instant, Sleep};
 
 use super::boundary::Boundary;
 use super::retry::part_of;
-use super::Goodbye;
+use super::{Goodbye, StreamConfig};
 use crate::body::End;
 use crate::tracker::{Admitted, Wakes};
 use crate::Phase;
@@ -21,9 +22,12 @@ const MID_EVENT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Ending {
     delay: Duration,
-    spread: Duration,
-    /// With where the stream is, which only a goodbye must know.
-    goodbye: Option<(Goodbye, Boundary)>,
+    /// Shared: a goodbye of its own for each stream would be most of what a stream costs.
+    config: Arc<StreamConfig>,
+    /// In place of the layer's.
+    own: Option<Box<Goodbye>>,
+    /// Where the stream is, which only a goodbye must know.
+    boundary: Option<Boundary>,
     state: State,
 }
 
@@ -33,18 +37,33 @@ enum State {
     Open,
     /// A drain is on; it ends then.
     Armed(Pin<Box<Sleep>>),
+    /// Its time has come.
+    Due,
     /// It ends as soon as the event that is under way has, or then.
     MidEvent(Pin<Box<Sleep>>),
 }
 
 impl Ending {
-    pub(super) fn new(delay: Duration, spread: Duration, goodbye: Option<Goodbye>) -> Self {
+    pub(super) fn new(delay: Duration, config: Arc<StreamConfig>) -> Self {
         Self {
             delay,
-            spread,
-            goodbye: goodbye.map(|goodbye| (goodbye, Boundary::start())),
+            config,
+            own: None,
+            boundary: None,
             state: State::Open,
         }
+    }
+
+    /// With a last event: this one, or else the layer's, if it has one.
+    pub(super) fn with_goodbye(mut self, own: Option<Goodbye>) -> Self {
+        self.own = own.map(Box::new);
+        self.boundary = self.goodbye().map(|_| Boundary::start());
+        self
+    }
+
+    fn goodbye(&self) -> Option<&Goodbye> {
+        let own = self.own.as_deref();
+        own.or(self.config.goodbye.as_ref())
     }
 
     /// What wakes a body that ends so, or by a cut alone.
@@ -62,35 +81,42 @@ impl Ending {
             return None;
         }
         if let State::Open = self.state {
-            let began = admitted.shard().rejecting_since()?;
-            let wait = self.delay.saturating_add(part_of(self.spread));
-            // Beyond the clock's range: as good as never.
-            let at = began.checked_add(wait)?;
-            self.state = State::Armed(Box::pin(sleep_until(at)));
+            self.state = self.armed(admitted)?;
         }
         if let State::Armed(sleep) = &mut self.state {
             if sleep.deadline() > Instant::now() && sleep.as_mut().poll(cx).is_pending() {
                 return None;
             }
-            if !self.is_between_events() {
-                self.state = State::MidEvent(Box::pin(tokio::time::sleep(MID_EVENT)));
-            }
+            self.state = State::Due;
         }
         if self.is_between_events() {
             return Some(self.end());
+        }
+        if let State::Due = self.state {
+            self.state = State::MidEvent(Box::pin(tokio::time::sleep(MID_EVENT)));
         }
         match &mut self.state {
             State::MidEvent(sleep) => match sleep.as_mut().poll(cx) {
                 Poll::Ready(()) => Some(End::Clean(None)),
                 Poll::Pending => None,
             },
-            State::Open | State::Armed(_) => None,
+            State::Open | State::Armed(_) | State::Due => None,
         }
+    }
+
+    /// The state of a drain that is on; `None` if it ends beyond the clock's range, which is as good as never.
+    fn armed(&self, admitted: &Admitted) -> Option<State> {
+        let wait = self.delay.saturating_add(part_of(self.config.spread));
+        if wait.is_zero() {
+            return Some(State::Due);
+        }
+        let at = admitted.shard().rejecting_since()?.checked_add(wait)?;
+        Some(State::Armed(Box::pin(sleep_until(at))))
     }
 
     /// Passes a frame on: all of it, or what still belongs to the event that is under way when the stream is to end.
     pub(crate) fn pass<D: Buf + From<Bytes>>(&mut self, mut data: D) -> D {
-        let Some((_, boundary)) = &mut self.goodbye else {
+        let Some(boundary) = &mut self.boundary else {
             return data;
         };
         if data.chunk().len() < data.remaining() {
@@ -107,14 +133,11 @@ impl Ending {
     }
 
     fn is_between_events(&self) -> bool {
-        match &self.goodbye {
-            Some((_, boundary)) => boundary.is_between_events(),
-            None => true,
-        }
+        self.boundary.map_or(true, Boundary::is_between_events)
     }
 
     fn end(&self) -> End {
-        let goodbye = self.goodbye.as_ref();
-        End::Clean(goodbye.map(|(goodbye, _)| goodbye.bytes(self.spread)))
+        let goodbye = self.boundary.and_then(|_| self.goodbye());
+        End::Clean(goodbye.map(|goodbye| goodbye.bytes(self.config.spread)))
     }
 }

@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,10 +18,20 @@ use super::retry::jittered_millis;
 /// let ours = Goodbye::event("goodbye").data("deploying").retry(Duration::from_secs(2));
 /// let openai = Goodbye::raw("data: [DONE]\n\n");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Goodbye {
     words: Words,
+    /// Written once for all streams, where it is the same for all.
+    written: OnceLock<Bytes>,
 }
+
+impl PartialEq for Goodbye {
+    fn eq(&self, other: &Self) -> bool {
+        self.words == other.words
+    }
+}
+
+impl Eq for Goodbye {}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Words {
@@ -37,13 +48,16 @@ impl Goodbye {
     pub fn event(name: impl Into<String>) -> Self {
         let mut name = name.into();
         name.retain(|c| c != '\n' && c != '\r');
-        Self {
-            words: Words::Event {
-                name,
-                data: String::new(),
-                retry: None,
-            },
-        }
+        Self::of(Words::Event {
+            name,
+            data: String::new(),
+            retry: None,
+        })
+    }
+
+    fn of(words: Words) -> Self {
+        let written = OnceLock::new();
+        Self { words, written }
     }
 
     /// Its data; several lines become several `data:` lines. Raw bytes are left as they are.
@@ -52,7 +66,7 @@ impl Goodbye {
         if let Words::Event { data, .. } = &mut self.words {
             *data = text.into();
         }
-        self
+        Self::of(self.words)
     }
 
     /// After how long an `EventSource` reconnects, in whole milliseconds. The layer's
@@ -62,29 +76,39 @@ impl Goodbye {
         if let Words::Event { retry, .. } = &mut self.words {
             *retry = Some(delay);
         }
-        self
+        Self::of(self.words)
     }
 
     /// These bytes, as they are. They should be whole events, the empty line at the end included.
     pub fn raw(bytes: impl Into<Bytes>) -> Self {
-        Self {
-            words: Words::Raw(bytes.into()),
-        }
+        Self::of(Words::Raw(bytes.into()))
     }
 
     pub(crate) fn bytes(&self, spread: Duration) -> Bytes {
-        let (name, data, retry) = match &self.words {
-            Words::Raw(bytes) => return bytes.clone(),
-            Words::Event { name, data, retry } => (name, data, retry),
-        };
-        let mut text = format!("event: {name}\n");
-        for line in data.replace("\r\n", "\n").split(['\n', '\r']) {
-            let _ = writeln!(text, "data: {line}");
+        match &self.words {
+            Words::Raw(bytes) => bytes.clone(),
+            Words::Event { name, data, retry } => match retry {
+                Some(delay) if !spread.is_zero() => {
+                    write(name, data, Some(jittered_millis(*delay, spread)))
+                }
+                _ => {
+                    let retry = retry.map(|delay| delay.as_millis());
+                    let written = || write(name, data, retry);
+                    self.written.get_or_init(written).clone()
+                }
+            },
         }
-        if let Some(retry) = retry {
-            let _ = writeln!(text, "retry: {}", jittered_millis(*retry, spread));
-        }
-        text.push('\n');
-        text.into()
     }
+}
+
+fn write(name: &str, data: &str, retry: Option<u128>) -> Bytes {
+    let mut text = format!("event: {name}\n");
+    for line in data.replace("\r\n", "\n").split(['\n', '\r']) {
+        let _ = writeln!(text, "data: {line}");
+    }
+    if let Some(millis) = retry {
+        let _ = writeln!(text, "retry: {millis}");
+    }
+    text.push('\n');
+    text.into()
 }

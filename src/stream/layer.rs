@@ -33,9 +33,9 @@ impl StreamCall {
     /// layer that has none.
     pub(crate) fn ending(call: Option<&Self>, response: &Parts) -> Option<Box<Ending>> {
         match call {
-            Some(call) => call.config.ending(call.request.as_ref(), response),
+            Some(call) => StreamConfig::ending(&call.config, call.request.as_ref(), response),
             None if response.extensions.is_empty() => None,
-            None => StreamConfig::default().ending(None, response),
+            None => StreamConfig::ending(&Arc::default(), None, response),
         }
     }
 }
@@ -44,8 +44,8 @@ impl StreamCall {
 #[derive(Clone, Default)]
 pub(crate) struct StreamConfig {
     policy: Option<Policy>,
-    goodbye: Option<Goodbye>,
-    spread: Duration,
+    pub(super) goodbye: Option<Goodbye>,
+    pub(super) spread: Duration,
     event_source_retry: Option<Duration>,
 }
 
@@ -68,22 +68,28 @@ impl StreamConfig {
     }
 
     /// How the body of `response` ends in a drain, if it does not end by itself.
-    fn ending(&self, request: Option<&StreamRequest>, response: &Parts) -> Option<Box<Ending>> {
+    fn ending(
+        this: &Arc<Self>,
+        request: Option<&StreamRequest>,
+        response: &Parts,
+    ) -> Option<Box<Ending>> {
         let own = response.extensions.get::<StreamPolicy>().copied();
         let policy = own.or_else(|| {
             let head = StreamHead::of(request?, response);
-            Some(self.policy.as_ref()?(&head))
+            Some(this.policy.as_ref()?(&head))
         });
         let delay = policy.and_then(StreamPolicy::delay)?;
         let headers = &response.headers;
         if headers.contains_key(CONTENT_LENGTH) {
             return None;
         }
+        let ending = Ending::new(delay, this.clone());
         let is_events = headers.get(CONTENT_TYPE).is_some_and(is_event_stream)
             && !headers.contains_key(CONTENT_ENCODING);
-        let goodbye = || response.extensions.get().or(self.goodbye.as_ref()).cloned();
-        let goodbye = is_events.then(goodbye).flatten();
-        Some(Box::new(Ending::new(delay, self.spread, goodbye)))
+        Some(Box::new(match is_events {
+            true => ending.with_goodbye(response.extensions.get().cloned()),
+            false => ending,
+        }))
     }
 }
 
@@ -99,7 +105,7 @@ impl fmt::Debug for StreamConfig {
 }
 
 impl<R> DrainLayer<R> {
-    /// Asks `policy` for every response what becomes of its body in a drain. Where it is not set, and no response brings
+    /// Asks `policy` for every response whose body has no exact size what becomes of it in a drain. Where it is not set, and no response brings
     /// a [`StreamPolicy`] in its extensions, the drain waits for every body.
     ///
     /// A gRPC stream that is ended gets trailers with `grpc-status: 14` (`UNAVAILABLE`).

@@ -6,24 +6,56 @@ use http::{Method, Uri};
 
 const ROOM: usize = 62;
 
-/// The methods of RFC 9110 and RFC 5789, which are stored by their place in here. The first stands for any other.
-const STANDARD: [&str; 10] = [
-    "", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "PATCH", "TRACE",
-];
+/// A method of RFC 9110 or RFC 5789. As a type: the values it leaves free tell a name from what else may stand in its
+/// place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Standard {
+    Other,
+    Get,
+    Post,
+    Put,
+    Delete,
+    Head,
+    Options,
+    Connect,
+    Patch,
+    Trace,
+}
+
 const LONGEST: usize = "OPTIONS".len();
 
-fn standard(method: &Method) -> u8 {
-    match *method {
-        Method::GET => 1,
-        Method::POST => 2,
-        Method::PUT => 3,
-        Method::DELETE => 4,
-        Method::HEAD => 5,
-        Method::OPTIONS => 6,
-        Method::CONNECT => 7,
-        Method::PATCH => 8,
-        Method::TRACE => 9,
-        _ => 0,
+impl Standard {
+    #[inline]
+    fn of(method: &Method) -> Self {
+        match *method {
+            Method::GET => Self::Get,
+            Method::POST => Self::Post,
+            Method::PUT => Self::Put,
+            Method::DELETE => Self::Delete,
+            Method::HEAD => Self::Head,
+            Method::OPTIONS => Self::Options,
+            Method::CONNECT => Self::Connect,
+            Method::PATCH => Self::Patch,
+            Method::TRACE => Self::Trace,
+            _ => Self::Other,
+        }
+    }
+
+    /// `None` for any other.
+    fn as_str(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Other => return None,
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+            Self::Connect => "CONNECT",
+            Self::Patch => "PATCH",
+            Self::Trace => "TRACE",
+        })
     }
 }
 
@@ -34,23 +66,23 @@ pub(crate) struct Name {
     /// The path, if the method is a standard one; or else the method, a space and the path.
     text: [u8; ROOM],
     len: u8,
-    standard: u8,
+    standard: Standard,
 }
 
 impl Name {
     pub(crate) const NONE: Self = Self {
         text: [0; ROOM],
         len: 0,
-        standard: 0,
+        standard: Standard::Other,
     };
 
     /// Fills an empty name, in place: one that is returned is copied.
     #[inline(always)]
     pub(crate) fn set(&mut self, method: &Method, uri: &Uri) {
         let path = uri.path().as_bytes();
-        let standard = standard(method);
+        let standard = Standard::of(method);
         match self.text.get_mut(..path.len()) {
-            Some(text) if standard != 0 && path.len() <= ROOM - LONGEST => {
+            Some(text) if standard != Standard::Other && path.len() <= ROOM - LONGEST => {
                 text.copy_from_slice(path);
                 self.len = path.len() as u8;
                 self.standard = standard;
@@ -61,14 +93,14 @@ impl Name {
 
     #[cold]
     #[inline(never)]
-    fn cut(standard: u8, method: &Method, uri: &Uri) -> Self {
+    fn cut(standard: Standard, method: &Method, uri: &Uri) -> Self {
         let (method, path) = (method.as_str(), uri.path());
         let mut name = Self {
             standard,
             ..Self::NONE
         };
         let room = match standard {
-            0 => {
+            Standard::Other => {
                 name.push(method, ROOM);
                 name.push(" ", ROOM);
                 ROOM
@@ -93,33 +125,21 @@ impl Name {
         self.len += end as u8;
     }
 
-    fn parts(&self) -> (&str, &str) {
+    /// The method and the path.
+    pub(crate) fn parts(&self) -> (&str, &str) {
         let text = &self.text[..usize::from(self.len)];
         let text = std::str::from_utf8(text).unwrap_or_default();
-        match self.standard {
-            0 => text.split_once(' ').unwrap_or((text, "")),
-            standard => (STANDARD[usize::from(standard)], text),
+        match self.standard.as_str() {
+            Some(method) => (method, text),
+            None => text.split_once(' ').unwrap_or((text, "")),
         }
     }
-
-    /// `METHOD path` in as little memory as it takes, for a request that waits.
-    pub(crate) fn keep(&self) -> Box<str> {
-        let (method, path) = self.parts();
-        [method, " ", path].concat().into_boxed_str()
-    }
-}
-
-/// Method and path of a name that was kept.
-pub(crate) fn method_and_path(kept: &str) -> (&str, &str) {
-    kept.split_once(' ').unwrap_or((kept, ""))
 }
 
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Name")
-            .field(&self.parts().0)
-            .field(&self.parts().1)
-            .finish()
+        let (method, path) = self.parts();
+        write!(f, "{method} {path}")
     }
 }
 
@@ -162,11 +182,13 @@ mod tests {
 
     #[test]
     fn every_standard_method_and_any_other_keeps_its_name() {
-        for method in STANDARD[1..].iter().chain(&["PROPFIND"]) {
+        let standard = [
+            "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "PATCH", "TRACE",
+        ];
+        for method in standard.iter().chain(&["PROPFIND"]) {
             let parsed = Method::from_bytes(method.as_bytes()).unwrap();
             let name = name_of(&parsed, &Uri::from_static("/a"));
             assert_eq!(name.parts(), (*method, "/a"));
-            assert_eq!(method_and_path(&name.keep()), name.parts());
         }
     }
 

@@ -6,6 +6,7 @@ use std::task::Waker;
 use slab::Slab;
 use tokio::time::Instant;
 
+use super::Name;
 use crate::StragglerPhase;
 
 /// What wakes an entry; a set of flags.
@@ -35,7 +36,7 @@ impl Wakes {
 #[derive(Clone, Debug)]
 pub(crate) enum Called {
     Nothing,
-    Request(Box<str>),
+    Request(Name),
     Label(Cow<'static, str>),
 }
 

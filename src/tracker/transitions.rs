@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::count::Staged;
-use super::name::method_and_path;
 use super::registry::{Called, Wakes};
 use super::sync::lock;
 use super::Tracker;
@@ -262,8 +261,8 @@ impl Tracker {
             unseen += shard.holders(|phase, holder| {
                 let (method, path, label) = match &holder.called {
                     Called::Nothing => (None, None, None),
-                    Called::Request(kept) => {
-                        let (method, path) = method_and_path(kept);
+                    Called::Request(name) => {
+                        let (method, path) = name.parts();
                         (Some(method), Some(path), None)
                     }
                     Called::Label(label) => (None, None, Some(label.clone())),
