@@ -6,12 +6,16 @@
 //! sleep 1; kill -TERM %1
 //! ```
 //!
+//! A browser shows a page at `/` that follows it over a restart.
+//!
 //! | variable | meaning |
 //! |---|---|
 //! | `ADDR` | where it listens; `127.0.0.1:3000` unless it is set |
 //! | `ADMIN_ADDR` | where probes and status are served too, until the very end |
 //! | `STOP_ACCEPTING` | `at-lame-duck`, `at-drain` (default) or `after-drain` |
 //! | `GRACEFUL_SHUTDOWN_..` | see `Timeouts::from_env` and `Signals::from_env` |
+
+mod page;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -23,7 +27,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ws::{close_code, CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
-use axum::http::{header, Request, StatusCode};
+use axum::http::{header, HeaderMap, Request, StatusCode};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -130,9 +134,10 @@ fn raise_file_limit() -> Result<(), BoxError> {
 fn app(handle: &DrainHandle) -> Router {
     let layer = DrainLayer::from_handle(handle.clone())
         .share_guard()
-        .goodbye(Goodbye::event("goodbye").data("the service is shutting down"));
+        .goodbye(Goodbye::event("goodbye").data("the service is shutting down"))
+        .event_source_retry(Duration::from_secs(1));
     Router::new()
-        .route("/", get(|| async { "hello" }))
+        .route("/", get(page::index))
         .route("/slow", get(slow))
         .route("/echo", post(echo))
         .route("/events", get(events))
@@ -175,19 +180,27 @@ async fn echo(request: Request<Body>) -> Response {
 }
 
 /// `n` events, for which a drain waits, or events without end, which it ends.
-async fn events(parameters: Parameters) -> impl IntoResponse {
+async fn events(parameters: Parameters, headers: HeaderMap) -> impl IntoResponse {
     let policy = match parameters.0.contains_key("n") {
         true => StreamPolicy::Wait,
         false => StreamPolicy::End,
     };
-    (Extension(policy), held(parameters).await)
+    (Extension(policy), held(parameters, headers).await)
 }
 
-async fn held(Query(parameters): Parameters) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+/// Who comes back with the id of the last event goes on after it.
+async fn held(
+    Query(parameters): Parameters,
+    headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let last = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok()?.parse::<u64>().ok());
+    let first = last.map_or(0, |id| id.saturating_add(1));
     let n = parameters.get("n").copied().unwrap_or(u64::MAX);
     let every = Duration::from_millis(parameters.get("every_ms").copied().unwrap_or(100));
-    Sse::new(stream::iter(0..n).then(move |i| async move {
-        if i > 0 {
+    Sse::new(stream::iter(first..n).then(move |i| async move {
+        if i > first {
             tokio::time::sleep(every).await;
         }
         let i = i.to_string();

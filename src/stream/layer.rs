@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::response::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 
 use super::retry::{accepts_event_stream, is_event_stream, retry_only};
 use super::{Ending, Goodbye, StreamHead, StreamPolicy, StreamRequest};
@@ -63,7 +63,7 @@ impl StreamConfig {
     /// The answer to a rejected `EventSource`, before anybody else is asked.
     pub(crate) fn rejection<B>(&self, head: &RequestHead<'_>) -> Option<Response<ResponseBody<B>>> {
         self.event_source_retry
-            .filter(|_| accepts_event_stream(head.headers()))
+            .filter(|_| head.method() == Method::GET && accepts_event_stream(head.headers()))
             .map(|delay| retry_only(delay, self.spread))
     }
 
@@ -134,11 +134,13 @@ impl<R> DrainLayer<R> {
         self.stream(|config| config.spread = window)
     }
 
-    /// Answers a rejected request that accepts `text/event-stream` with 200, one `retry:` line of this delay, and the
-    /// end, before a [`rejection`](DrainLayer::rejection) is asked.
+    /// Answers a rejected GET that accepts `text/event-stream` with 200, one `retry:` line of this delay, and the end,
+    /// before a [`rejection`](DrainLayer::rejection) is asked.
     ///
     /// A browser's `EventSource` gives up for good after any status but 200
-    /// ([HTML, section 9.2.3](https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model)).
+    /// ([HTML, section 9.2.3](https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model)),
+    /// and all it sends is GET. A POST that accepts the same, such as a call over MCP, would take the 200 for its
+    /// answer, and is rejected as ever.
     #[must_use]
     pub fn event_source_retry(self, delay: Duration) -> Self {
         self.stream(|config| config.event_source_retry = Some(delay))

@@ -8,6 +8,8 @@ mod support;
 mod auto_traits;
 mod conformance;
 mod debug;
+#[cfg(feature = "axum")]
+mod example_page;
 mod guards;
 mod hammer;
 mod memory;

@@ -298,6 +298,16 @@ async fn other_requests_are_rejected_as_ever_beside_event_source_retry() {
 }
 
 #[tokio::test]
+async fn a_rejected_post_that_accepts_an_event_stream_gets_no_200() {
+    let layer = DrainLayer::new().event_source_retry(Duration::from_secs(1));
+    layer.handle().begin_shutdown();
+    let (_sender, body) = frames();
+    let request = Request::post("/mcp").header(ACCEPT, "application/json, text/event-stream");
+    let response = serve_to(&layer, request.body(()).unwrap(), Response::new(body)).await;
+    assert_eq!(response.status(), 503);
+}
+
+#[tokio::test]
 async fn a_cut_beats_a_policy() {
     let layer = ending();
     let (_sender, body) = frames();
