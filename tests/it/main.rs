@@ -5,6 +5,16 @@
 
 mod support;
 
+#[cfg(feature = "agent")]
+mod agent_goodbye;
+#[cfg(feature = "agent")]
+mod agent_heartbeat;
+#[cfg(all(feature = "agent", feature = "shutdown"))]
+mod agent_shutdown;
+#[cfg(feature = "agent")]
+mod agent_support;
+#[cfg(feature = "agent")]
+mod agent_watchdog;
 mod auto_traits;
 mod conformance;
 mod debug;
