@@ -38,7 +38,7 @@ pin_project! {
     /// A connection that breaks said no goodbye. One listener stands for all that come one after the other:
     ///
     /// ```no_run
-    /// # use std::{convert::Infallible, pin::Pin, time::Duration};
+    /// # use std::{convert::Infallible, time::Duration};
     /// # use futures_util::{stream, Stream, StreamExt};
     /// # async fn connect() -> impl Stream<Item = Result<&'static [u8], Infallible>> + Unpin { stream::empty() }
     /// # async fn example() {
