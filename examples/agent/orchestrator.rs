@@ -126,7 +126,8 @@ impl Orchestrator {
         self.0.full.notified().await;
         if self.0.manner == Manner::Stays {
             self.0.say.line(format_args!("nothing more to do"));
-            return stream.closed().await.into();
+            stream.closed().await;
+            return Some(());
         }
         self.0.say.line(format_args!("says goodbye"));
         self.kept().said_goodbye = true;
@@ -134,7 +135,8 @@ impl Orchestrator {
             .send(Ok(Event::default().event("goodbye").data("{}")))
             .await
             .ok()?;
-        stream.closed().await.into()
+        stream.closed().await;
+        Some(())
     }
 }
 
