@@ -78,12 +78,8 @@ impl Scan {
 
     /// `true` if an event of the name ended with it.
     fn ends_line(&mut self) -> bool {
-        let bom = std::mem::replace(&mut self.bom, BOM.len());
+        self.bom = BOM.len();
         let line = std::mem::take(&mut self.line);
-        if bom > 0 && bom < BOM.len() {
-            // A part of a mark is no empty line.
-            return false;
-        }
         match line {
             Line::Field(0) => return std::mem::take(&mut self.is_named),
             Line::Value(n) => self.is_named = n == NAME.len(),

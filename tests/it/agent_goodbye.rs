@@ -147,11 +147,10 @@ fn what_nobody_reads_is_not_heard() {
 
 #[test]
 fn one_goodbye_is_heard_through_every_connection_that_follows_but_not_across_two() {
-    let first = GoodbyeListener::new(chunks(&["event: goodbye\n"]));
+    let mut first = spawn(GoodbyeListener::new(chunks(&["event: goodbye\n"])));
     let mut goodbye = spawn(first.goodbye());
-    let mut second = spawn(first.reconnected(chunks(&["\n", "event: goodbye\n\n"])));
-    let mut first = spawn(first);
     assert!(assert_ready!(first.poll_next()).is_some());
+    let mut second = spawn(first.reconnected(chunks(&["\n", "event: goodbye\n\n"])));
     assert!(assert_ready!(second.poll_next()).is_some());
     assert_pending!(goodbye.poll());
     drop(first);

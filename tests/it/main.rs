@@ -61,6 +61,7 @@ mod sockets_raw;
 mod sockets_storm;
 mod sockets_streams;
 mod sockets_support;
+mod sockets_unpolled;
 mod stack;
 mod stragglers;
 #[cfg(feature = "stream")]
