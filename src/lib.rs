@@ -152,6 +152,8 @@ mod latch;
 mod layer;
 #[cfg(feature = "axum")]
 mod listener;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nonce;
 mod phase;
 #[cfg(feature = "shutdown")]
@@ -213,6 +215,8 @@ pub use self::{
 
 #[cfg(feature = "axum")]
 pub use self::listener::DrainListener;
+#[cfg(feature = "metrics")]
+pub use self::metrics::RecordMetrics;
 
 #[cfg(all(feature = "server", unix))]
 pub use self::server::UnixBacklog;

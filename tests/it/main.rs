@@ -21,6 +21,8 @@ mod debug;
 mod guards;
 mod hammer;
 mod memory;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod phases;
 mod random_ends;
 mod reentry;
