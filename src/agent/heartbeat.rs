@@ -34,8 +34,8 @@ use crate::{BoxError, Changed, DrainHandle, DrainStatus, Phase};
 /// period from then on, start to start. A slow beat delays only the next: beats never overlap, one that takes longer
 /// than the period is followed at once by the next, and those that were missed are not made up for.
 ///
-/// A beat that fails or panics is logged, the first of several in a row, and the next one comes at its time. One that
-/// never ends is the last: put a timeout around what may hang.
+/// A beat that fails or panics does not stop it: the next one comes at its time. The first of several in a row is logged
+/// at `warn` with the target `tower_drain::agent`. A beat that never ends is the last: put a timeout around what may hang.
 #[derive(Clone)]
 #[must_use = "a heartbeat does nothing until it runs"]
 pub struct Heartbeat<F> {

@@ -64,7 +64,8 @@ pin_project! {
     /// 20 s after the first probe that it did not answer.
     ///
     /// The probe is polled in the task that polls this future. A panic in it is a failure. It must not block its
-    /// thread: nothing can take that back.
+    /// thread: nothing can take that back. Failures are logged at `warn` with the target `tower_drain::agent`, and the
+    /// success that ends a row of them at `info`.
     ///
     /// # Whom it stops
     ///
