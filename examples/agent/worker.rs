@@ -54,10 +54,16 @@ impl Worker {
 
     async fn work(&self, operation: Operation) -> Result<(), BoxError> {
         let number = operation.number;
-        // The drain waits for it, and names it if it takes too long.
-        let _guard = self.handle.try_guard_as(format!("operation {number}"))?;
-        tokio::time::sleep(operation.takes).await;
-        self.say.line(format_args!("operation {number} is done"));
-        self.client.done(number).await
+        let working = async {
+            tokio::time::sleep(operation.takes).await;
+            self.say.line(format_args!("operation {number} is done"));
+            self.client.done(number).await
+        };
+        // The drain waits for it. A second signal does not, and cuts it.
+        let working = self.handle.track(working)?;
+        match working.await {
+            Some(told) => told,
+            None => Err(format!("operation {number} was cut").into()),
+        }
     }
 }
