@@ -131,8 +131,12 @@
     attr(deny(warnings), allow(dead_code, unused_variables))
 ))]
 
+#[cfg(feature = "agent")]
+mod agent;
 mod body;
 mod connection;
+#[cfg(any(feature = "agent", feature = "shutdown"))]
+mod env;
 mod error;
 #[cfg(feature = "shutdown")]
 mod exit;
@@ -143,11 +147,13 @@ mod grpc;
 mod guard;
 mod handle;
 mod head;
-#[cfg(feature = "shutdown")]
+#[cfg(any(feature = "agent", feature = "shutdown"))]
 mod latch;
 mod layer;
 #[cfg(feature = "axum")]
 mod listener;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nonce;
 mod phase;
 #[cfg(feature = "shutdown")]
@@ -187,6 +193,10 @@ pub use self::{
     waiting::{Changed, Draining, Leaving, WaitForDrain},
 };
 
+#[cfg(feature = "agent")]
+pub use self::agent::{BeatOutcome, Beating, GoodbyeListener, GoodbyeSaid, Heartbeat, Watchdog};
+#[cfg(any(feature = "agent", feature = "shutdown"))]
+pub use self::env::ConfigError;
 #[cfg(feature = "axum")]
 pub use self::extract::NoGuard;
 #[cfg(feature = "stream")]
@@ -198,13 +208,15 @@ pub use self::stream::{
 pub use self::{
     exit::AcceptClosed,
     shutdown::{
-        ConfigError, Cut, HookOutcome, HookReport, HookStage, OnSignal, PhaseTimes, Shutdown,
-        ShutdownReport, Signals, Stop, StopAccepting, Timeouts,
+        Cut, HookOutcome, HookReport, HookStage, OnSignal, PhaseTimes, Shutdown, ShutdownReport,
+        Signals, Stop, StopAccepting, Timeouts,
     },
 };
 
 #[cfg(feature = "axum")]
 pub use self::listener::DrainListener;
+#[cfg(feature = "metrics")]
+pub use self::metrics::RecordMetrics;
 
 #[cfg(all(feature = "server", unix))]
 pub use self::server::UnixBacklog;
