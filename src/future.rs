@@ -26,8 +26,17 @@ pin_project! {
         admitted: Option<Admitted>,
         waker: Option<Waker>,
         call: Call,
-        rejected: Option<Box<Response<ResponseBody<B>>>>,
+        rare: Option<Box<Rare<B>>>,
     }
+}
+
+/// What few requests have.
+pub(crate) enum Rare<B> {
+    /// Not called, but answered so.
+    Rejected(Response<ResponseBody<B>>),
+    /// A policy is to be asked about the body of the answer.
+    #[cfg(feature = "stream")]
+    Stream(StreamCall),
 }
 
 /// What a body of a known size may have at most to be taken for one that is handed over in one piece. A longer one may
@@ -46,8 +55,6 @@ pub(crate) struct Call {
     name: Name,
     peer: Peer,
     grpc: Option<Grpc>,
-    #[cfg(feature = "stream")]
-    stream: Option<Box<StreamCall>>,
 }
 
 impl Call {
@@ -57,16 +64,9 @@ impl Call {
             name: Name::NONE,
             peer: Peer::of(request),
             grpc: Grpc::of(request.headers()),
-            #[cfg(feature = "stream")]
-            stream: None,
         };
         call.name.set(request.method(), request.uri());
         call
-    }
-
-    #[cfg(feature = "stream")]
-    pub(crate) fn with_stream(&mut self, stream: Option<Box<StreamCall>>) {
-        self.stream = stream;
     }
 
     pub(crate) fn called(&self) -> Called {
@@ -81,10 +81,16 @@ impl Call {
     ///
     /// Takes the answer in parts: one whose address is known here would be in memory of its own before it is in that of
     /// the result, and be copied there, for every request.
-    fn answered<B: Body>(&self, admitted: &mut Admitted, parts: &mut Parts, body: &B) -> Watch {
+    fn answered<B: Body>(
+        &self,
+        rare: Option<&Rare<B>>,
+        admitted: &mut Admitted,
+        parts: &mut Parts,
+        body: &B,
+    ) -> Watch {
         let watch = match is_short(body) && admitted.is_plain() {
             true => Watch::default(),
-            false => self.may_wait(admitted, parts, body),
+            false => self.may_wait(rare, admitted, parts, body),
         };
         if !admitted.is_serving() {
             self.peer.close(parts);
@@ -92,19 +98,26 @@ impl Call {
         watch
     }
 
-    fn may_wait<B: Body>(&self, admitted: &mut Admitted, parts: &Parts, body: &B) -> Watch {
+    fn may_wait<B: Body>(
+        &self,
+        rare: Option<&Rare<B>>,
+        admitted: &mut Admitted,
+        parts: &Parts,
+        body: &B,
+    ) -> Watch {
         if self.is_grpc(&parts.headers) {
             admitted.set(Note::Grpc);
         }
         #[cfg(feature = "stream")]
-        let ending = match admitted.is_counted() && body.size_hint().exact().is_none() {
-            true => StreamCall::ending(self.stream.as_deref(), parts),
-            false => None,
+        let ending = match rare {
+            _ if !admitted.is_counted() || body.size_hint().exact().is_some() => None,
+            Some(Rare::Stream(call)) => StreamCall::ending(Some(call), parts),
+            _ => StreamCall::ending(None, parts),
         };
         #[cfg(feature = "stream")]
         let wakes = Ending::wakes(&ending);
         #[cfg(not(feature = "stream"))]
-        let (wakes, _) = (Wakes::CUT, body);
+        let (wakes, _, _) = (Wakes::CUT, body, rare);
         admitted.answered(wakes, || self.called());
         #[cfg(feature = "stream")]
         return Watch::for_ending(ending);
@@ -132,13 +145,18 @@ impl Call {
 
 impl<F, B> ResponseFuture<F, B> {
     #[inline(always)]
-    pub(crate) fn serving(future: F, admitted: Admitted, call: Call) -> Self {
+    pub(crate) fn serving(
+        future: F,
+        admitted: Admitted,
+        call: Call,
+        rare: Option<Box<Rare<B>>>,
+    ) -> Self {
         Self {
             future: Some(future),
             admitted: Some(admitted),
             waker: None,
             call,
-            rejected: None,
+            rare,
         }
     }
 
@@ -149,7 +167,7 @@ impl<F, B> ResponseFuture<F, B> {
             admitted: None,
             waker: None,
             call,
-            rejected: Some(Box::new(response)),
+            rare: Some(Box::new(Rare::Rejected(response))),
         }
     }
 }
@@ -167,7 +185,7 @@ where
         let (Some(future), Some(admitted)) =
             (this.future.as_mut().as_pin_mut(), &mut *this.admitted)
         else {
-            return Poll::Ready(Ok(take_rejection(this.rejected)));
+            return Poll::Ready(Ok(take_rejection(this.rare)));
         };
         if !admitted.is_cut() {
             // Declared before the answer, so that a panic drops it after the answer.
@@ -180,7 +198,8 @@ where
                         let is_plain = admitted.is_plain() && admitted.is_serving();
                         if !(is_plain && is_short(response.body())) {
                             let (mut parts, body) = response.into_parts();
-                            watch = this.call.answered(admitted, &mut parts, &body);
+                            let rare = this.rare.as_deref();
+                            watch = this.call.answered(rare, admitted, &mut parts, &body);
                             response = Response::from_parts(parts, body);
                         }
                     }
@@ -208,19 +227,19 @@ where
 }
 
 #[cold]
-fn take_rejection<B>(rejected: &mut Option<Box<Response<B>>>) -> Response<B> {
-    match rejected.take() {
-        Some(response) => *response,
-        None => panic!("`ResponseFuture` polled after it was ready"),
+fn take_rejection<B>(rare: &mut Option<Box<Rare<B>>>) -> Response<ResponseBody<B>> {
+    match rare.take().map(|rare| *rare) {
+        Some(Rare::Rejected(response)) => response,
+        _ => panic!("`ResponseFuture` polled after it was ready"),
     }
 }
 
 impl<F, B> fmt::Debug for ResponseFuture<F, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match (&self.future, &self.rejected) {
+        let state = match (&self.future, self.rare.as_deref()) {
             (Some(_), _) => "serving",
-            (None, Some(_)) => "rejected",
-            (None, None) => "done",
+            (None, Some(Rare::Rejected(_))) => "rejected",
+            (None, _) => "done",
         };
         f.debug_tuple("ResponseFuture").field(&state).finish()
     }

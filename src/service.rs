@@ -10,8 +10,6 @@ use tower_service::Service;
 use crate::connection::Peer;
 use crate::future::Call;
 use crate::slot::{Slot, Table};
-#[cfg(feature = "stream")]
-use crate::stream::StreamCall;
 use crate::tracker::{Admitted, Waiter, Wakes};
 use crate::{
     BoxError, DrainGuard, Rejection, RequestHead, ResponseBody, ResponseFuture, Unavailable,
@@ -175,15 +173,15 @@ where
         let Some(admitted) = admitted else {
             return self.reject(&request);
         };
-        #[cfg(feature = "stream")]
-        let mut call = Call::of(&request);
-        #[cfg(not(feature = "stream"))]
         let call = Call::of(&request);
         #[cfg(feature = "stream")]
-        if !self.slot.is_plain {
-            call.with_stream(StreamCall::of(&self.slot.stream, &request));
-        }
-        ResponseFuture::serving(self.inner.call(request), admitted, call)
+        let rare = match self.slot.is_plain {
+            true => None,
+            false => self.slot.stream_call(&request),
+        };
+        #[cfg(not(feature = "stream"))]
+        let rare = None;
+        ResponseFuture::serving(self.inner.call(request), admitted, call, rare)
     }
 }
 

@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use http::Request;
 
+#[cfg(feature = "stream")]
+use crate::future::Rare;
+#[cfg(feature = "stream")]
+use crate::stream::StreamCall;
 use crate::tracker::{shard_of_thread, Padded, Shard};
 use crate::{DrainHandle, RequestHead};
 
@@ -114,6 +118,13 @@ impl<R> Slot<R> {
             .get()
             .and_then(Weak::upgrade)
             .unwrap_or_else(|| self.clone())
+    }
+
+    /// What `request` takes along for the policy that its answer is to be shown.
+    #[cfg(feature = "stream")]
+    pub(crate) fn stream_call<Q, B>(&self, request: &Request<Q>) -> Option<Box<Rare<B>>> {
+        let call = StreamCall::of(&self.stream, request)?;
+        Some(Box::new(Rare::Stream(call)))
     }
 }
 

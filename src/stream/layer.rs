@@ -20,12 +20,10 @@ pub(crate) struct StreamCall {
 }
 
 impl StreamCall {
-    pub(crate) fn of<B>(config: &Arc<StreamConfig>, request: &Request<B>) -> Option<Box<Self>> {
-        config.is_set().then(|| {
-            Box::new(Self {
-                config: config.clone(),
-                request: config.keeps(&RequestHead::of(request)),
-            })
+    pub(crate) fn of<B>(config: &Arc<StreamConfig>, request: &Request<B>) -> Option<Self> {
+        config.is_set().then(|| Self {
+            config: config.clone(),
+            request: config.keeps(&RequestHead::of(request)),
         })
     }
 
