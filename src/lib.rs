@@ -131,6 +131,8 @@
     attr(deny(warnings), allow(dead_code, unused_variables))
 ))]
 
+#[cfg(feature = "admin")]
+mod admin;
 mod body;
 mod connection;
 mod error;
@@ -187,6 +189,10 @@ pub use self::{
     waiting::{Changed, Draining, Leaving, WaitForDrain},
 };
 
+#[cfg(feature = "admin")]
+pub use self::admin::{
+    Admin, AdminFuture, DrainSnapshot, Liveness, Readiness, StatusService, TokenError, DEFAULT_TTL,
+};
 #[cfg(feature = "axum")]
 pub use self::extract::NoGuard;
 #[cfg(feature = "stream")]
