@@ -117,10 +117,9 @@ impl Watch {
     /// Lets a policy's ending see what goes by.
     #[cfg(feature = "stream")]
     #[inline]
-    fn pass<D: Buf + From<Bytes>>(&mut self, frame: Frame<D>) -> Frame<D> {
-        match &mut self.ending {
-            Some(ending) => frame.map_data(|data| ending.pass(data)),
-            None => frame,
+    fn pass<D: Buf + From<Bytes>>(&mut self, frame: &mut Frame<D>) {
+        if let (Some(ending), Some(data)) = (&mut self.ending, frame.data_mut()) {
+            ending.pass(data);
         }
     }
 
@@ -187,9 +186,10 @@ where
             }
         }
         match body.poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            #[cfg_attr(not(feature = "stream"), allow(unused_mut))]
+            Poll::Ready(Some(Ok(mut frame))) => {
                 #[cfg(feature = "stream")]
-                let frame = watch.pass(frame);
+                watch.pass(&mut frame);
                 if frame.is_trailers() {
                     held.set(Note::Ended);
                 }

@@ -133,8 +133,12 @@
 
 #[cfg(feature = "admin")]
 mod admin;
+#[cfg(feature = "agent")]
+mod agent;
 mod body;
 mod connection;
+#[cfg(any(feature = "agent", feature = "shutdown"))]
+mod env;
 mod error;
 #[cfg(feature = "shutdown")]
 mod exit;
@@ -145,11 +149,13 @@ mod grpc;
 mod guard;
 mod handle;
 mod head;
-#[cfg(feature = "shutdown")]
+#[cfg(any(feature = "agent", feature = "shutdown"))]
 mod latch;
 mod layer;
 #[cfg(feature = "axum")]
 mod listener;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nonce;
 mod phase;
 #[cfg(feature = "shutdown")]
@@ -193,6 +199,10 @@ pub use self::{
 pub use self::admin::{
     Admin, AdminFuture, DrainSnapshot, Liveness, Readiness, StatusService, TokenError, DEFAULT_TTL,
 };
+#[cfg(feature = "agent")]
+pub use self::agent::{BeatOutcome, Beating, GoodbyeListener, GoodbyeSaid, Heartbeat, Watchdog};
+#[cfg(any(feature = "agent", feature = "shutdown"))]
+pub use self::env::ConfigError;
 #[cfg(feature = "axum")]
 pub use self::extract::NoGuard;
 #[cfg(feature = "stream")]
@@ -204,13 +214,15 @@ pub use self::stream::{
 pub use self::{
     exit::AcceptClosed,
     shutdown::{
-        ConfigError, Cut, HookOutcome, HookReport, HookStage, OnSignal, PhaseTimes, Shutdown,
-        ShutdownReport, Signals, Stop, StopAccepting, Timeouts,
+        Cut, HookOutcome, HookReport, HookStage, OnSignal, PhaseTimes, Shutdown, ShutdownReport,
+        Signals, Stop, StopAccepting, Timeouts,
     },
 };
 
 #[cfg(feature = "axum")]
 pub use self::listener::DrainListener;
+#[cfg(feature = "metrics")]
+pub use self::metrics::RecordMetrics;
 
 #[cfg(all(feature = "server", unix))]
 pub use self::server::UnixBacklog;

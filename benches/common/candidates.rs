@@ -17,7 +17,7 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    fn new(name: &'static str, run: impl Fn(u64) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(name: &'static str, run: impl Fn(u64) + Send + Sync + 'static) -> Self {
         let run = Box::new(run);
         Self { name, run }
     }

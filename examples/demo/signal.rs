@@ -14,6 +14,6 @@ pub(crate) fn terminate(_: &DrainHandle) -> io::Result<()> {
 /// Windows has no SIGTERM that a process could send itself.
 #[cfg(not(unix))]
 pub(crate) fn terminate(handle: &DrainHandle) -> io::Result<()> {
-    handle.request_exit("no SIGTERM on Windows".into());
+    handle.request_exit("no SIGTERM on Windows");
     Ok(())
 }

@@ -5,12 +5,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::beside::Beside;
-use super::env::ConfigError;
 use super::handlers::Listener;
 use super::hooks::{Hook, Hooks};
 use super::signals::Signals;
 use super::timeouts::{Budget, Timeouts};
 use super::{Cut, ShutdownReport, Stop};
+use crate::env::ConfigError;
 use crate::{BoxError, DrainHandle, DrainReason, DrainStatus};
 
 /// When the listening socket closes.

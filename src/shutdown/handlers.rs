@@ -2,8 +2,8 @@
 
 use std::task::{Context, Poll};
 
-use super::env::ConfigError;
 use super::rules::Signal;
+use crate::env::ConfigError;
 
 #[derive(Debug)]
 pub(super) enum Listener {

@@ -7,7 +7,6 @@
 mod beside;
 mod builder;
 mod ear;
-mod env;
 mod handlers;
 mod hooks;
 mod log;
@@ -26,7 +25,6 @@ mod timeouts;
 
 pub use self::{
     builder::{Shutdown, StopAccepting},
-    env::ConfigError,
     report::{Cut, HookOutcome, HookReport, HookStage, PhaseTimes, ShutdownReport},
     signals::{OnSignal, Signals},
     stages::Stop,

@@ -1,5 +1,5 @@
-use super::env::{environment, word, ConfigError, Lookup};
 use super::rules::Signal;
+use crate::env::{environment, word, ConfigError, Lookup};
 
 const SIGINT: &str = "GRACEFUL_SHUTDOWN_SIGINT";
 const SECOND: &str = "GRACEFUL_SHUTDOWN_SECOND_SIGNAL";

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::env::{environment, seconds, ConfigError, Lookup};
+use crate::env::{environment, seconds, ConfigError, Lookup};
 
 const LAME_DUCK: &str = "GRACEFUL_SHUTDOWN_LAME_DUCK";
 const SETTLE: &str = "GRACEFUL_SHUTDOWN_SETTLE";

@@ -16,10 +16,15 @@ impl Boundary {
     }
 
     /// Goes on with what comes next.
+    #[inline]
     pub(crate) fn pass(&mut self, bytes: &[u8]) {
-        let tail = &bytes[bytes.len().saturating_sub(3)..];
-        self.0.rotate_left(tail.len() % 3);
-        self.0[3 - tail.len()..].copy_from_slice(tail);
+        let [_, before, last] = self.0;
+        self.0 = match *bytes {
+            [.., a, b, c] => [a, b, c],
+            [b, c] => [last, b, c],
+            [c] => [before, last, c],
+            [] => self.0,
+        };
     }
 
     pub(crate) fn is_between_events(self) -> bool {

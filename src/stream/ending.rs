@@ -75,7 +75,15 @@ impl Ending {
     }
 
     /// To be asked before each poll of the body, and again after it is parked.
+    #[inline]
     pub(crate) fn poll(&mut self, admitted: &Admitted, cx: &mut Context<'_>) -> Option<End> {
+        match (&self.state, admitted.is_serving()) {
+            (State::Open, true) => None,
+            _ => self.poll_drain(admitted, cx),
+        }
+    }
+
+    fn poll_drain(&mut self, admitted: &Admitted, cx: &mut Context<'_>) -> Option<End> {
         if admitted.shard().staged().phase < Phase::Draining {
             self.state = State::Open;
             return None;
@@ -115,21 +123,20 @@ impl Ending {
     }
 
     /// Passes a frame on: all of it, or what still belongs to the event that is under way when the stream is to end.
-    pub(crate) fn pass<D: Buf + From<Bytes>>(&mut self, mut data: D) -> D {
+    #[inline]
+    pub(crate) fn pass<D: Buf + From<Bytes>>(&mut self, data: &mut D) {
         let Some(boundary) = &mut self.boundary else {
-            return data;
+            return;
         };
         if data.chunk().len() < data.remaining() {
-            let whole = data.copy_to_bytes(data.remaining());
-            data = whole.into();
+            *data = data.copy_to_bytes(data.remaining()).into();
         }
         if let State::MidEvent(_) = self.state {
             if let Some(end) = boundary.first_end_in(data.chunk()) {
-                data = data.copy_to_bytes(end).into();
+                *data = data.copy_to_bytes(end).into();
             }
         }
         boundary.pass(data.chunk());
-        data
     }
 
     fn is_between_events(&self) -> bool {

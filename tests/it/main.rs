@@ -27,6 +27,16 @@ mod admin_status;
 mod admin_support;
 #[cfg(feature = "admin")]
 mod admin_ttl;
+#[cfg(feature = "agent")]
+mod agent_goodbye;
+#[cfg(feature = "agent")]
+mod agent_heartbeat;
+#[cfg(all(feature = "agent", feature = "shutdown"))]
+mod agent_shutdown;
+#[cfg(feature = "agent")]
+mod agent_support;
+#[cfg(feature = "agent")]
+mod agent_watchdog;
 mod auto_traits;
 mod conformance;
 mod debug;
@@ -35,6 +45,8 @@ mod example_page;
 mod guards;
 mod hammer;
 mod memory;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod phases;
 mod random_ends;
 mod reentry;
@@ -75,6 +87,7 @@ mod sockets_raw;
 mod sockets_storm;
 mod sockets_streams;
 mod sockets_support;
+mod sockets_unpolled;
 mod stack;
 mod stragglers;
 #[cfg(feature = "stream")]

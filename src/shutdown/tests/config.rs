@@ -3,8 +3,8 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::{hang, s};
-use crate::shutdown::{ConfigError, OnSignal, Shutdown, Signals, Timeouts};
-use crate::{BoxError, DrainHandle};
+use crate::shutdown::{OnSignal, Shutdown, Signals, Timeouts};
+use crate::{BoxError, ConfigError, DrainHandle};
 
 fn parse(variables: &[(&'static str, &str)]) -> Result<Timeouts, ConfigError> {
     let variables: HashMap<_, _> = variables.iter().copied().collect();

@@ -71,43 +71,36 @@ impl fmt::Debug for ConfigError {
 impl Error for ConfigError {}
 
 /// Looks a variable up. Parsers take this instead of the environment, which is one for all threads.
-pub(super) type Lookup<'a> = &'a dyn Fn(&'static str) -> Option<OsString>;
+pub(crate) type Lookup<'a> = &'a dyn Fn(&'static str) -> Option<OsString>;
 
-pub(super) fn environment(name: &'static str) -> Option<OsString> {
+pub(crate) fn environment(name: &'static str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-fn text(
-    name: &'static str,
-    value: OsString,
-    expected: &'static str,
-) -> Result<String, ConfigError> {
-    value
-        .into_string()
-        .map_err(|value| bad(name, &value.to_string_lossy(), expected))
-}
-
-fn bad(name: &'static str, value: &str, expected: &'static str) -> ConfigError {
-    ConfigError::Variable {
-        name,
-        value: value.to_owned(),
-        expected,
-    }
-}
-
-const SECONDS: &str = "a number of seconds from 0 to 31536000, such as 2.5";
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Seconds in decimal digits with an optional fraction. Signs, exponents, units and white space are errors: whoever
-/// writes them means something that would not be understood.
-pub(super) fn seconds(
+/// What `parse` makes of a variable, if it is set.
+fn parsed<T>(
     lookup: Lookup<'_>,
     name: &'static str,
-) -> Result<Option<Duration>, ConfigError> {
+    expected: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, ConfigError> {
     let Some(value) = lookup(name) else {
         return Ok(None);
     };
-    let value = text(name, value, SECONDS)?;
+    let meaning = value.to_str().and_then(parse);
+    let bad = || ConfigError::Variable {
+        name,
+        value: value.to_string_lossy().into_owned(),
+        expected,
+    };
+    meaning.map(Some).ok_or_else(bad)
+}
+
+/// Seconds in decimal digits with an optional fraction. Signs, exponents, units and white space are errors: whoever
+/// writes them means something that would not be understood.
+fn decimal(value: &str) -> Option<Duration> {
     let is_decimal = value
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -116,24 +109,51 @@ pub(super) fn seconds(
         .flatten()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|&duration| duration <= YEAR)
-        .map(Some)
-        .ok_or_else(|| bad(name, &value, SECONDS))
+}
+
+/// A time to wait, which may be none.
+#[cfg(feature = "shutdown")]
+pub(crate) fn seconds(
+    lookup: Lookup<'_>,
+    name: &'static str,
+) -> Result<Option<Duration>, ConfigError> {
+    let expected = "a number of seconds from 0 to 31536000, such as 2.5";
+    parsed(lookup, name, expected, decimal)
+}
+
+/// A period, which may not.
+#[cfg(feature = "agent")]
+pub(crate) fn period(
+    lookup: Lookup<'_>,
+    name: &'static str,
+) -> Result<Option<Duration>, ConfigError> {
+    let expected = "a number of seconds above 0, up to 31536000, such as 2.5";
+    parsed(lookup, name, expected, |value| {
+        decimal(value).filter(|period| !period.is_zero())
+    })
+}
+
+/// How often, and at least once, in digits alone.
+#[cfg(feature = "agent")]
+pub(crate) fn count(lookup: Lookup<'_>, name: &'static str) -> Result<Option<u32>, ConfigError> {
+    let expected = "a whole number from 1 to 4294967295";
+    parsed(lookup, name, expected, |value| {
+        let is_digits = value.bytes().all(|byte| byte.is_ascii_digit());
+        let count = is_digits.then(|| value.parse().ok()).flatten();
+        count.filter(|&count| count > 0)
+    })
 }
 
 /// One of a few words.
-pub(super) fn word<T: Copy>(
+#[cfg(feature = "shutdown")]
+pub(crate) fn word<T: Copy>(
     lookup: Lookup<'_>,
     name: &'static str,
     words: &[(&str, T)],
     expected: &'static str,
 ) -> Result<Option<T>, ConfigError> {
-    let Some(value) = lookup(name) else {
-        return Ok(None);
-    };
-    let value = text(name, value, expected)?;
-    words
-        .iter()
-        .find(|(word, _)| *word == value)
-        .map(|&(_, meaning)| Some(meaning))
-        .ok_or_else(|| bad(name, &value, expected))
+    parsed(lookup, name, expected, |value| {
+        let found = words.iter().find(|(word, _)| *word == value);
+        found.map(|&(_, meaning)| meaning)
+    })
 }
