@@ -38,9 +38,28 @@ impl DrainHandle {
         &self.tracker
     }
 
+    /// The tracker as it is now: a drain whose time is over is lifted, however late its timer is.
+    fn now(&self) -> &Arc<Tracker> {
+        #[cfg(feature = "admin")]
+        if self.tracker.staged().phase > Phase::Serving {
+            self.tracker.lift_if_due();
+        }
+        &self.tracker
+    }
+
+    #[cfg(feature = "admin")]
+    pub(crate) fn carried(&self) -> Option<crate::tracker::Carried> {
+        self.now().carried()
+    }
+
+    #[cfg(feature = "admin")]
+    pub(crate) fn downgrade(&self) -> std::sync::Weak<Tracker> {
+        Arc::downgrade(&self.tracker)
+    }
+
     /// The phase.
     pub fn phase(&self) -> Phase {
-        self.tracker.staged().phase
+        self.now().staged().phase
     }
 
     /// Whether requests are rejected: [`Phase::Draining`] or [`Phase::Drained`].
@@ -50,7 +69,7 @@ impl DrainHandle {
 
     /// Why the drain began; `None` while serving.
     pub fn reason(&self) -> Option<DrainReason> {
-        self.tracker.reason()
+        self.now().reason()
     }
 
     /// Resolves once the phase is another than at this call, with the phase of that moment. Phases that came and went
@@ -74,17 +93,17 @@ impl DrainHandle {
     /// # }
     /// ```
     pub fn changed(&self) -> Changed {
-        Changed::new(self.tracker.clone())
+        Changed::new(self.now().clone())
     }
 
     /// Resolves once the phase has left [`Phase::Serving`]; at once if it has. A resume in between does not undo it.
     pub fn leaving(&self) -> Leaving {
-        Leaving::new(&self.tracker)
+        Leaving::new(self.now())
     }
 
     /// Resolves once rejecting began; at once if it has. A resume in between does not undo it.
     pub fn draining(&self) -> Draining {
-        Draining::new(Waiter::new(self.tracker.shard().clone()))
+        Draining::new(Waiter::new(self.now().shard().clone()))
     }
 
     /// To [`Phase::LameDuck`]: requests are still served, readiness says 503, and HTTP/1 answers close their
@@ -96,7 +115,7 @@ impl DrainHandle {
 
     /// [`begin_lame_duck`](Self::begin_lame_duck) with a reason. Returns the drain's nonce if this call changed the phase.
     pub fn begin_lame_duck_because(&self, reason: DrainReason) -> Option<DrainNonce> {
-        self.tracker.leave(reason)
+        self.now().leave(reason)
     }
 
     /// To [`Phase::Draining`]: requests are rejected from here on. `true` for the one call that began it; when a call
@@ -111,7 +130,7 @@ impl DrainHandle {
     /// [`begin_shutdown`](Self::begin_shutdown) with a reason, which stands if no lame duck had one. Returns the drain's
     /// nonce to the one call that began it.
     pub fn begin_shutdown_because(&self, reason: DrainReason) -> Option<DrainNonce> {
-        self.tracker.begin(reason)
+        self.now().begin(reason)
     }
 
     /// How many requests have a response body that is not dropped yet, plus guards and tracked futures.
@@ -140,7 +159,7 @@ impl DrainHandle {
     ///
     /// It may be dropped and called again; the clock of the new call starts anew.
     pub fn wait_for_drain(&self, timeout: Duration) -> WaitForDrain {
-        WaitForDrain::new(self.tracker.clone(), timeout)
+        WaitForDrain::new(self.now().clone(), timeout)
     }
 
     /// Ends the requests and tracked futures that were admitted before this call; returns how many. Those that an
@@ -177,7 +196,7 @@ impl DrainHandle {
     }
 
     fn guard(&self, called: Called) -> Result<DrainGuard, ShuttingDown> {
-        match self.tracker.shard().admit_guard(called) {
+        match self.now().shard().admit_guard(called) {
             Some(held) => Ok(DrainGuard::new(held)),
             None => Err(ShuttingDown::new()),
         }
@@ -189,7 +208,7 @@ impl DrainHandle {
     ///
     /// While requests are rejected; `future` is dropped.
     pub fn track<F: Future>(&self, future: F) -> Result<Tracked<F>, ShuttingDown> {
-        match self.tracker.shard().admit() {
+        match self.now().shard().admit() {
             Some(admitted) => Ok(Tracked::new(future, admitted)),
             None => Err(ShuttingDown::new()),
         }
@@ -197,7 +216,7 @@ impl DrainHandle {
 
     /// The nonce of the drain that is on.
     pub fn nonce(&self) -> Option<DrainNonce> {
-        self.tracker.nonce()
+        self.now().nonce()
     }
 
     /// Takes the drain with this nonce back: requests are served again.
@@ -206,7 +225,7 @@ impl DrainHandle {
     ///
     /// If no drain is on, or another, or it is [sealed](Self::seal). Nothing changes then.
     pub fn resume(&self, nonce: DrainNonce) -> Result<(), ResumeError> {
-        self.tracker.resume(nonce)
+        self.now().resume(nonce)
     }
 
     /// Makes the drain that is on, or else the next one, final: it cannot be resumed. `true` if this call did it.
@@ -239,7 +258,7 @@ impl DrainHandle {
 
     /// How the drain stands, read in one go.
     pub fn status(&self) -> DrainStatus {
-        self.tracker.status()
+        self.now().status()
     }
 
     /// Who holds the drain, oldest first. Those that were never seen waiting come last, without a name.
@@ -257,7 +276,7 @@ impl Default for DrainHandle {
 impl fmt::Debug for DrainHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DrainHandle")
-            .field("phase", &self.phase())
+            .field("phase", &self.tracker.staged().phase)
             .field("in_flight", &self.in_flight())
             .finish_non_exhaustive()
     }

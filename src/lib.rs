@@ -131,6 +131,8 @@
     attr(deny(warnings), allow(dead_code, unused_variables))
 ))]
 
+#[cfg(feature = "admin")]
+mod admin;
 #[cfg(feature = "agent")]
 mod agent;
 mod body;
@@ -193,6 +195,10 @@ pub use self::{
     waiting::{Changed, Draining, Leaving, WaitForDrain},
 };
 
+#[cfg(feature = "admin")]
+pub use self::admin::{
+    Admin, AdminFuture, DrainSnapshot, Liveness, Readiness, StatusService, TokenError, DEFAULT_TTL,
+};
 #[cfg(feature = "agent")]
 pub use self::agent::{BeatOutcome, Beating, GoodbyeListener, GoodbyeSaid, Heartbeat, Watchdog};
 #[cfg(any(feature = "agent", feature = "shutdown"))]

@@ -3,6 +3,11 @@ use std::fmt;
 /// Where a service is on its way out. Phases only go up, until a [`resume`](crate::DrainHandle::resume) takes the
 /// service back to `Serving`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "admin",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Phase {
     /// Every request is served.

@@ -3,6 +3,11 @@ use std::fmt;
 
 /// Why a drain began. The first reason stands, whoever else begins it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "admin",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum DrainReason {
     /// A call without a reason.

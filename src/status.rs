@@ -20,6 +20,9 @@ pub struct DrainStatus {
     pub reason: Option<DrainReason>,
     /// When this phase began.
     pub since: SystemTime,
+    /// How long until the drain lifts itself; `None` if it does not.
+    #[cfg(feature = "admin")]
+    pub lifts_in: Option<Duration>,
 }
 
 /// What of a straggler is still running.

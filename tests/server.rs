@@ -2,7 +2,16 @@
 //!
 //! It is built by `cargo test`, but not by `cargo test --test server` alone.
 
-#![cfg(all(unix, feature = "axum", feature = "server", feature = "stream"))]
+#![cfg(all(
+    unix,
+    feature = "admin",
+    feature = "axum",
+    feature = "server",
+    feature = "stream"
+))]
+
+#[path = "server/admin.rs"]
+mod admin;
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -154,9 +163,11 @@ async fn with_the_port_open_newcomers_get_503_probes_answer_and_the_open_stream_
     let ready = server.get("/readyz").await;
     assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
     let status = server.text("/drain-status").await;
-    assert_eq!(
-        status,
-        "{\"phase\":\"draining\",\"in_flight\":1,\"rejected\":1}\n"
+    assert!(
+        status.starts_with(
+            "{\"phase\":\"draining\",\"in_flight\":1,\"rejected\":1,\"reason\":\"SIGTERM\","
+        ),
+        "{status}"
     );
 
     assert_eq!(text(stream).await, events(50));
@@ -269,14 +280,50 @@ async fn every_route_of_the_server_answers_while_it_serves() {
     assert_eq!(server.text("/held?n=3&every_ms=1").await, events(3));
     assert_eq!(server.get("/livez").await.status(), StatusCode::OK);
     let status = server.text("/drain-status").await;
-    assert_eq!(
-        status,
-        "{\"phase\":\"serving\",\"in_flight\":0,\"rejected\":0}\n"
+    assert!(
+        status
+            .starts_with("{\"phase\":\"serving\",\"in_flight\":0,\"rejected\":0,\"reason\":null,"),
+        "{status}"
     );
+    for path in ["/drain", "/ready"] {
+        let posted = Request::post(format!("http://{}{path}", server.address));
+        let posted = posted.body(Full::default()).expect("valid");
+        assert_eq!(
+            server.request(posted).await.status(),
+            StatusCode::NOT_FOUND,
+            "{path} is for operators"
+        );
+    }
     let posted = Request::post(format!("http://{}/echo", server.address))
         .body(Full::from(vec![b'x'; 3 << 20]))
         .expect("valid");
     assert_eq!(text(server.request(posted).await).await.len(), 3 << 20);
+}
+
+/// The log of a server that does not start because of this variable.
+async fn refused(name: &str, value: &str) -> String {
+    let mut child = example("server")
+        .env(name, value)
+        .spawn()
+        .expect("it starts");
+    let status = within("the exit", child.wait())
+        .await
+        .expect("it is a child of ours");
+    assert_eq!(status.code(), Some(1));
+    let (mut said, mut log) = (String::new(), String::new());
+    let (stdout, stderr) = (child.stdout.as_mut(), child.stderr.as_mut());
+    stdout
+        .expect("piped")
+        .read_to_string(&mut said)
+        .await
+        .expect("UTF-8");
+    stderr
+        .expect("piped")
+        .read_to_string(&mut log)
+        .await
+        .expect("UTF-8");
+    assert_eq!(said, "");
+    log
 }
 
 #[tokio::test]
@@ -287,27 +334,7 @@ async fn a_bad_environment_value_is_named_before_the_server_listens() {
         ("STOP_ACCEPTING", "never"),
         ("ADDR", "nowhere"),
     ] {
-        let mut child = example("server")
-            .env(name, value)
-            .spawn()
-            .expect("it starts");
-        let status = within("the exit", child.wait())
-            .await
-            .expect("it is a child of ours");
-        assert_eq!(status.code(), Some(1));
-        let (mut said, mut log) = (String::new(), String::new());
-        let (stdout, stderr) = (child.stdout.as_mut(), child.stderr.as_mut());
-        stdout
-            .expect("piped")
-            .read_to_string(&mut said)
-            .await
-            .expect("UTF-8");
-        stderr
-            .expect("piped")
-            .read_to_string(&mut log)
-            .await
-            .expect("UTF-8");
-        assert_eq!(said, "");
+        let log = refused(name, value).await;
         assert!(log.contains(name) && log.contains(value), "{log}");
     }
 }

@@ -12,9 +12,11 @@
 //! |---|---|
 //! | `ADDR` | where it listens; `127.0.0.1:3000` unless it is set |
 //! | `ADMIN_ADDR` | where probes and status are served too, until the very end |
+//! | `ADMIN_TOKEN` | who has it may `POST /drain` and `POST /ready` on `ADMIN_ADDR` |
 //! | `STOP_ACCEPTING` | `at-lame-duck`, `at-drain` (default) or `after-drain` |
 //! | `GRACEFUL_SHUTDOWN_..` | see `Timeouts::from_env` and `Signals::from_env` |
 
+mod admin;
 mod page;
 
 use std::collections::HashMap;
@@ -26,8 +28,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ws::{close_code, CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Query, State};
-use axum::http::{header, HeaderMap, Request, StatusCode};
+use axum::extract::Query;
+use axum::http::{header, HeaderMap, Request};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -35,8 +37,8 @@ use axum::{Extension, Router};
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio::net::TcpListener;
 use tower_drain::{
-    BoxError, DrainGuard, DrainHandle, DrainLayer, Goodbye, Phase, Shutdown, ShutdownReport,
-    Signals, StopAccepting, StreamPolicy, Timeouts,
+    BoxError, DrainGuard, DrainHandle, DrainLayer, Goodbye, Shutdown, ShutdownReport, Signals,
+    StopAccepting, StreamPolicy, Timeouts,
 };
 use tracing::{error, info};
 
@@ -88,10 +90,12 @@ async fn run() -> Result<ShutdownReport, BoxError> {
                 Ok(())
             },
         );
+    let operators = admin::administration(&handle)?;
     if let Ok(address) = env::var("ADMIN_ADDR") {
         let listener = bind("ADMIN_ADDR", &address).await?;
-        let app = probes(&handle);
-        shutdown = shutdown.beside(|stop| axum::serve(listener, app).with_graceful_shutdown(stop));
+        info!("administration on http://{}", listener.local_addr()?);
+        shutdown =
+            shutdown.beside(|stop| axum::serve(listener, operators).with_graceful_shutdown(stop));
     }
     shutdown.check()?;
     raise_file_limit()?;
@@ -144,19 +148,7 @@ fn app(handle: &DrainHandle) -> Router {
         .route("/held", get(held))
         .route("/ws", get(websocket))
         .layer(layer)
-        .merge(probes(handle))
-}
-
-/// Outside the layer: probes are answered throughout.
-fn probes(handle: &DrainHandle) -> Router {
-    let layer = DrainLayer::from_handle(handle.clone()).exempt(|_| true);
-    Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz))
-        .route("/drain-status", get(status))
-        .with_state(handle.clone())
-        // Exempt, for `connection: close` from the lame duck on.
-        .layer(layer)
+        .merge(admin::probes(handle))
 }
 
 type Parameters = Query<HashMap<String, u64>>;
@@ -243,24 +235,4 @@ async fn talk(mut socket: WebSocket, guard: &DrainGuard) -> Result<(), axum::Err
         () = guard.cut() => {}
     }
     Ok(())
-}
-
-async fn readyz(State(handle): State<DrainHandle>) -> (StatusCode, String) {
-    let phase = handle.phase();
-    let code = match phase {
-        Phase::Serving => StatusCode::OK,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    (code, format!("{phase}\n"))
-}
-
-async fn status(State(handle): State<DrainHandle>) -> impl IntoResponse {
-    let status = handle.status();
-    let json = format!(
-        "{{\"phase\":\"{}\",\"in_flight\":{},\"rejected\":{}}}\n",
-        status.phase.as_str(),
-        status.in_flight,
-        status.rejected
-    );
-    ([(header::CONTENT_TYPE, "application/json")], json)
 }

@@ -7,6 +7,8 @@
 
 mod count;
 mod held;
+#[cfg(feature = "admin")]
+mod lifts;
 mod name;
 mod registry;
 mod shard;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 
 pub(crate) use self::count::Staged;
 pub(crate) use self::held::{Admitted, Held, Note, Waiter};
+#[cfg(feature = "admin")]
+pub(crate) use self::lifts::{Carried, Lifts};
 pub(crate) use self::name::Name;
 pub(crate) use self::registry::{Called, Wakes};
 pub(crate) use self::shard::Shard;

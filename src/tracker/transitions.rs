@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::count::Staged;
+#[cfg(feature = "admin")]
+use super::lifts::Lifts;
 use super::registry::{Called, Wakes};
 use super::sync::lock;
 use super::Tracker;
@@ -30,16 +32,19 @@ pub(crate) enum Outcome {
 
 #[derive(Debug)]
 pub(super) struct State {
-    staged: Staged,
+    pub(super) staged: Staged,
     since: SystemTime,
-    sealed: bool,
-    drain: Option<Drain>,
+    /// The phase of the moment in which it was sealed.
+    pub(super) sealed: Option<Phase>,
+    pub(super) drain: Option<Drain>,
 }
 
 #[derive(Debug)]
-struct Drain {
-    nonce: DrainNonce,
-    reason: DrainReason,
+pub(super) struct Drain {
+    pub(super) nonce: DrainNonce,
+    pub(super) reason: DrainReason,
+    #[cfg(feature = "admin")]
+    pub(super) lifts: Option<Lifts>,
     cut: usize,
     began: Option<Began>,
     drained: Option<Instant>,
@@ -61,8 +66,22 @@ impl State {
                 begins: 0,
             },
             since: SystemTime::now(),
-            sealed: false,
+            sealed: None,
             drain: None,
+        }
+    }
+}
+
+impl Drain {
+    pub(super) fn new(nonce: DrainNonce, reason: DrainReason) -> Self {
+        Self {
+            nonce,
+            reason,
+            #[cfg(feature = "admin")]
+            lifts: None,
+            cut: 0,
+            began: None,
+            drained: None,
         }
     }
 }
@@ -88,24 +107,22 @@ impl Tracker {
     /// To the lame duck, from serving.
     pub(crate) fn leave(&self, reason: DrainReason) -> Option<DrainNonce> {
         let mut state = lock(&self.state);
-        let nonce = self.leave_locked(&mut state, reason)?;
+        let nonce = self.leave_locked(&mut state, Drain::new(DrainNonce::random(), reason))?;
         drop(state);
-        self.announce(Phase::LameDuck, Wakes::LEAVE);
+        self.left();
         Some(nonce)
     }
 
-    fn leave_locked(&self, state: &mut State, reason: DrainReason) -> Option<DrainNonce> {
+    pub(super) fn left(&self) {
+        self.announce(Phase::LameDuck, Wakes::LEAVE);
+    }
+
+    pub(super) fn leave_locked(&self, state: &mut State, drain: Drain) -> Option<DrainNonce> {
         if state.drain.is_some() {
             return None;
         }
-        let nonce = DrainNonce::random();
-        state.drain = Some(Drain {
-            nonce,
-            reason,
-            cut: 0,
-            began: None,
-            drained: None,
-        });
+        let nonce = drain.nonce;
+        state.drain = Some(drain);
         state.staged.leaves += 1;
         self.publish(state, Phase::LameDuck);
         Some(nonce)
@@ -113,8 +130,12 @@ impl Tracker {
 
     /// To draining, from serving or the lame duck. Whoever comes second waits at the lock until every shard is closed.
     pub(crate) fn begin(&self, reason: DrainReason) -> Option<DrainNonce> {
+        self.begin_as(Drain::new(DrainNonce::random(), reason))
+    }
+
+    pub(super) fn begin_as(&self, new: Drain) -> Option<DrainNonce> {
         let mut state = lock(&self.state);
-        let left = self.leave_locked(&mut state, reason).is_some();
+        let left = self.leave_locked(&mut state, new).is_some();
         let drain = state.drain.as_mut()?;
         if drain.began.is_some() {
             return None;
@@ -171,7 +192,7 @@ impl Tracker {
             Some(drain) if drain.nonce == nonce => {}
             _ => return Err(ResumeError::stale()),
         }
-        if state.sealed {
+        if state.sealed.is_some() {
             return Err(ResumeError::sealed());
         }
         state.drain = None;
@@ -183,7 +204,14 @@ impl Tracker {
     }
 
     pub(crate) fn seal(&self) -> bool {
-        !std::mem::replace(&mut lock(&self.state).sealed, true)
+        let mut state = lock(&self.state);
+        if state.sealed.is_some() {
+            return false;
+        }
+        state.sealed = Some(state.staged.phase);
+        #[cfg(feature = "admin")]
+        state.disarm();
+        true
     }
 
     pub(crate) fn cut(&self) -> usize {
@@ -249,6 +277,8 @@ impl Tracker {
             rejected: self.rejected(),
             reason: state.drain.as_ref().map(|drain| drain.reason.clone()),
             since: state.since,
+            #[cfg(feature = "admin")]
+            lifts_in: state.lifts_in(),
         }
     }
 

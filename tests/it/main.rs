@@ -5,6 +5,28 @@
 
 mod support;
 
+#[cfg(feature = "admin")]
+mod admin_auth;
+#[cfg(feature = "admin")]
+mod admin_bodies;
+#[cfg(feature = "admin")]
+mod admin_exit;
+#[cfg(feature = "admin")]
+mod admin_orders;
+#[cfg(feature = "admin")]
+mod admin_probes;
+#[cfg(feature = "admin")]
+mod admin_property;
+#[cfg(feature = "admin")]
+mod admin_snapshot;
+#[cfg(feature = "admin")]
+mod admin_sockets;
+#[cfg(feature = "admin")]
+mod admin_status;
+#[cfg(feature = "admin")]
+mod admin_support;
+#[cfg(feature = "admin")]
+mod admin_ttl;
 #[cfg(feature = "agent")]
 mod agent_goodbye;
 #[cfg(feature = "agent")]

@@ -173,6 +173,12 @@ impl Raw {
         Some(Some(chunk))
     }
 
+    /// Sends nothing more, and still reads.
+    #[cfg(feature = "admin")]
+    pub(crate) async fn finish(&mut self) {
+        within(self.stream.shutdown()).await.unwrap();
+    }
+
     /// Ends the connection by a RST.
     pub(crate) fn reset(self) {
         self.stream.set_zero_linger().unwrap();

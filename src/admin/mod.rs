@@ -1,0 +1,24 @@
+//! Health and administration over HTTP, and drains that lift themselves or are carried over a restart.
+//!
+//! `health` and `status` only read. `api` is the administration service: `auth` says who may, `body` reads within
+//! bounds, `orders` judges the whole order and then obeys it in one step. `reply` has the form of all answers. `ttl`
+//! and `snapshot` are the handle's.
+
+mod api;
+mod auth;
+mod body;
+mod health;
+mod orders;
+mod reply;
+mod snapshot;
+mod status;
+mod ttl;
+
+pub use self::{
+    api::{Admin, AdminFuture},
+    auth::TokenError,
+    health::{Liveness, Readiness},
+    snapshot::DrainSnapshot,
+    status::StatusService,
+    ttl::DEFAULT_TTL,
+};
