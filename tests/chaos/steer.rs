@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-use tokio::time::sleep;
-use tower_drain::DrainHandle;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tower_drain::{DrainHandle, Phase};
 
 use crate::round::Round;
-use crate::sockets_support::within;
+use crate::sockets_support::LONG;
 
-/// Those who wait for something of the handle.
-pub(crate) type Waiters = JoinSet<&'static str>;
+/// Those who wait for something of the handle, and for what.
+pub(crate) type Waiters = Vec<(&'static str, JoinHandle<()>)>;
 
 /// Steers until `until` is over; returns who still waits.
 pub(crate) async fn steer(
@@ -41,8 +41,14 @@ fn turn(round: &Round, random: &mut fastrand::Rng, waiters: &mut Waiters) {
         12 => wait(waiters, "the drain", handle.wait_for_drain(Duration::MAX)),
         13 => wait(waiters, "leaving", handle.leaving()),
         14 => wait(waiters, "draining", handle.draining()),
-        15 => wait(waiters, "changed", handle.changed()),
-        16 => hold(round, random.u64(..40), waiters),
+        15 => {
+            let changed = handle.changed();
+            // After the end of the last drain there is nothing more to wait for.
+            if handle.phase() != Phase::Drained {
+                wait(waiters, "changed", changed);
+            }
+        }
+        16 => hold(handle, random.u64(..40), waiters),
         17 => track(handle, random.u64(..40), waiters),
         18 => impatient(handle, random.u64(..3), waiters),
         _ => {}
@@ -61,19 +67,17 @@ where
     F: Future + Send + 'static,
     F::Output: Send,
 {
-    waiters.spawn(async move {
-        waiting.await;
-        what
-    });
+    let waiter = tokio::spawn(async move { drop(waiting.await) });
+    waiters.push((what, waiter));
 }
 
 /// A guard and its clone, dropped one after the other; the first tells whether it hears of a cut.
-fn hold(round: &Round, millis: u64, waiters: &mut Waiters) {
-    let Ok(guard) = round.handle.try_guard_as("held for a while") else {
+fn hold(handle: &DrainHandle, millis: u64, waiters: &mut Waiters) {
+    let Ok(guard) = handle.try_guard_as("held for a while") else {
         return;
     };
     let clone = guard.clone();
-    waiters.spawn(async move {
+    wait(waiters, "a guard", async move {
         tokio::select! {
             () = guard.cut() => {}
             () = sleep(Duration::from_millis(millis)) => {}
@@ -81,7 +85,6 @@ fn hold(round: &Round, millis: u64, waiters: &mut Waiters) {
         drop(guard);
         tokio::task::yield_now().await;
         drop(clone);
-        "a guard"
     });
 }
 
@@ -104,16 +107,18 @@ fn impatient(handle: &DrainHandle, millis: u64, waiters: &mut Waiters) {
     });
 }
 
-/// Everybody who waits for a phase is told of it in the end.
+/// Everybody who waits is told of it in the end.
 ///
 /// # Panics
 ///
 /// If one is not.
-pub(crate) async fn all_woken(mut waiters: Waiters) -> usize {
-    let mut woken = 0;
-    while let Some(waited) = within(waiters.join_next()).await {
-        waited.unwrap();
-        woken += 1;
+pub(crate) async fn all_woken(waiters: Waiters) -> usize {
+    let woken = waiters.len();
+    for (what, waiter) in waiters {
+        match timeout(LONG, waiter).await {
+            Ok(waited) => waited.unwrap(),
+            Err(_) => panic!("who waits for {what} was not woken"),
+        }
     }
     woken
 }
