@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::board::Counts;
-use crate::outcome::{judge, Outcome, Problem, Restart};
+use crate::outcome::{judge, Limits, Outcome, Problem, Restart};
 use crate::process::{find_program, free_addr, Folder};
 use crate::server::{Recipe, Server};
 
@@ -121,7 +121,7 @@ pub(crate) async fn direct(
             tell(&restart);
             outcome
                 .problems
-                .extend(judge(&restart, stops_within, false));
+                .extend(judge(&restart, &Limits::new(stops_within), false));
             if figures.failed() > 0 {
                 outcome.problems.push(Problem::FailedH2(figures));
             }
