@@ -120,7 +120,7 @@ impl Run {
         }
         let h2load = self
             .h2load
-            .map(|seconds| h2::load(proxy.addr, Through::Sent(seconds)));
+            .map(|seconds| h2::load("http", proxy.addr, Through::Sent(seconds)));
         for number in 1..=self.restarts {
             let server = &mut servers[(number - 1) % 2];
             let before = board.counts();
