@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The handshake of each connection runs in its own task and may take 10 s: a peer that is slow at it, or never begins,
-//! holds up nobody, neither while serving nor at the stop. HTTP/2 is offered by ALPN.
+//! holds up nobody, neither while serving nor at the stop. HTTP/2 is offered by ALPN. `ADDR` says where else it is to
+//! listen.
 
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ async fn main() -> Result<ShutdownReport, BoxError> {
         .layer(layer);
 
     let acceptor = TlsAcceptor::from(Arc::new(config()?));
-    let listener = TcpListener::bind("127.0.0.1:3443").await?;
+    let addr = std::env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3443".into());
+    let listener = TcpListener::bind(addr).await?;
     println!("listening on https://{}", listener.local_addr()?);
     let listener = listener.handshake(move |tcp| acceptor.accept(tcp));
     shutdown.serve(listener, app).await

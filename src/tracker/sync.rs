@@ -1,11 +1,16 @@
-//! The primitives of the counting core, swapped for loom's in its models.
+//! The primitives of the counting core, swapped for loom's in its models and for shuttle's in its schedules.
 
 #[cfg(all(test, tower_drain_loom))]
 pub(super) use loom::sync::{
     atomic::{fence, AtomicU64},
     Mutex, MutexGuard,
 };
-#[cfg(not(all(test, tower_drain_loom)))]
+#[cfg(all(test, tower_drain_shuttle))]
+pub(super) use shuttle::sync::{
+    atomic::{fence, AtomicU64},
+    Mutex, MutexGuard,
+};
+#[cfg(not(all(test, any(tower_drain_loom, tower_drain_shuttle))))]
 pub(super) use std::sync::{
     atomic::{fence, AtomicU64},
     Mutex, MutexGuard,

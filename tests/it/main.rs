@@ -83,6 +83,7 @@ mod sockets_grpc;
 mod sockets_h1;
 mod sockets_h2;
 mod sockets_matrix;
+mod sockets_proxy;
 mod sockets_raw;
 mod sockets_storm;
 mod sockets_streams;

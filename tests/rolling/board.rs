@@ -171,6 +171,11 @@ impl Board {
         self.entries().served_by.get(addr).copied().unwrap_or(0)
     }
 
+    #[allow(dead_code)] // For who draws while it goes on, which the test does not.
+    pub(crate) fn moment(&self) -> Moment {
+        self.entries().moment
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         self.entries().total
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{handshake, SendRequest};
@@ -55,6 +55,13 @@ impl Client {
     /// A GET with any body, which must come to its regular end.
     pub(crate) async fn get(&mut self, path: &str) -> Result<(), Lost> {
         let answer = self.send(Method::GET, path, Bytes::new()).await?;
+        whole(answer).await?;
+        Ok(())
+    }
+
+    /// A POST with any answer, which must come to its regular end.
+    pub(crate) async fn post(&mut self, path: &str, body: Bytes) -> Result<(), Lost> {
+        let answer = self.send(Method::POST, path, body).await?;
         whole(answer).await?;
         Ok(())
     }
@@ -131,7 +138,7 @@ impl Client {
             .send_request(request)
             .await
             .map_err(|error| chain(&error))?;
-        if answer.status() != StatusCode::OK {
+        if !answer.status().is_success() {
             return Err(format!("status {}", answer.status().as_u16()).into());
         }
         if let Some(server) = answer.headers().get("x-served-by") {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::board::Counts;
-use crate::outcome::{judge, Outcome, Problem, Restart};
+use crate::outcome::{judge, Limits, Outcome, Problem, Restart};
 use crate::process::{find_program, free_addr, Folder};
 use crate::server::{Recipe, Server};
 
@@ -70,8 +70,12 @@ pub(crate) enum Through {
     Over(u64),
 }
 
-/// Starts h2load with prior knowledge of HTTP/2.
-pub(crate) fn load(addr: SocketAddr, through: Through) -> JoinHandle<Result<Figures, String>> {
+/// Starts h2load, over `http` with prior knowledge of HTTP/2.
+pub(crate) fn load(
+    scheme: &'static str,
+    addr: SocketAddr,
+    through: Through,
+) -> JoinHandle<Result<Figures, String>> {
     let (flag, value) = match through {
         Through::Sent(seconds) => ("-n", seconds * PER_SECOND),
         Through::Over(seconds) => ("-D", seconds),
@@ -81,7 +85,7 @@ pub(crate) fn load(addr: SocketAddr, through: Through) -> JoinHandle<Result<Figu
         let output = Command::new(program)
             .args([flag, &value.to_string()])
             .args(LOAD)
-            .arg(format!("http://{addr}/"))
+            .arg(format!("{scheme}://{addr}/"))
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()
@@ -121,7 +125,7 @@ pub(crate) async fn direct(
             tell(&restart);
             outcome
                 .problems
-                .extend(judge(&restart, stops_within, false));
+                .extend(judge(&restart, &Limits::new(stops_within), false));
             if figures.failed() > 0 {
                 outcome.problems.push(Problem::FailedH2(figures));
             }
@@ -149,7 +153,11 @@ async fn stop_under_load(
     let log = folder.join("server.log");
     let mut server = Server::start("a", free_addr(), recipe.clone(), log).await?;
     let begin = Instant::now();
-    let load = load(server.addr, Through::Over(stops_within.as_secs() + 2));
+    let load = load(
+        "http",
+        server.addr,
+        Through::Over(stops_within.as_secs() + 2),
+    );
     sleep(BEFORE_THE_SIGNAL).await;
     let exit = server.stop(2 * stops_within).await;
     let took = begin.elapsed();

@@ -11,17 +11,18 @@ use tokio_util::sync::CancellationToken;
 use crate::board::{Board, Kind};
 use crate::exchange::{Client, Lost};
 
-/// Longer than any answer takes, streams included.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-
 /// What the clients ask for. `None` where a server has no such path.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     pub(crate) get: String,
     /// Answers with the body of the request.
     pub(crate) echo: Option<String>,
+    /// Answers a POST with anything, if there is no `echo`.
+    pub(crate) post: Option<String>,
     /// Server-sent events with ids from 0, and how many.
     pub(crate) events: Option<(String, u64)>,
+    /// Longer than any answer takes, streams included.
+    pub(crate) answered_within: Duration,
 }
 
 impl Default for Paths {
@@ -30,7 +31,9 @@ impl Default for Paths {
         Self {
             get: "/".to_owned(),
             echo: Some("/echo".to_owned()),
+            post: None,
             events: Some(("/events?n=10&every_ms=150".to_owned(), 10)),
+            answered_within: Duration::from_secs(10),
         }
     }
 }
@@ -55,9 +58,9 @@ impl Load {
         let mut set = JoinSet::new();
         for number in 0..clients {
             let kind = match number % 6 {
-                0 | 2 | 4 => Kind::Get,
-                1 | 3 => Kind::Post,
-                _ => Kind::Events,
+                1 | 3 if paths.echo.is_some() || paths.post.is_some() => Kind::Post,
+                5 if paths.events.is_some() => Kind::Events,
+                _ => Kind::Get,
             };
             let client = Client::new(proxy, board.clone());
             let (paths, enough, board) = (paths.clone(), enough.clone(), board.clone());
@@ -86,8 +89,9 @@ async fn go_on(
     board: &Board,
     enough: &CancellationToken,
 ) {
+    let limit = paths.answered_within;
     while !enough.is_cancelled() {
-        let asked = timeout(ANSWERED_WITHIN, ask(&mut client, kind, paths)).await;
+        let asked = timeout(limit, ask(&mut client, kind, paths)).await;
         match asked {
             Ok(Ok(())) => board.answered(kind),
             Ok(Err(lost)) => board.failed(kind, lost.what, lost.missing),
@@ -95,7 +99,7 @@ async fn go_on(
                 client = client.anew();
                 let events = paths.events.as_ref().map_or(0, |(_, n)| *n);
                 let missing = if kind == Kind::Events { events } else { 0 };
-                board.failed(kind, format!("no end after {ANSWERED_WITHIN:?}"), missing);
+                board.failed(kind, format!("no end after {limit:?}"), missing);
             }
         }
         sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
@@ -103,9 +107,10 @@ async fn go_on(
 }
 
 async fn ask(client: &mut Client, kind: Kind, paths: &Paths) -> Result<(), Lost> {
-    match (kind, &paths.echo, &paths.events) {
-        (Kind::Post, Some(path), _) => client.echo(path, unique_body()).await,
-        (Kind::Events, _, Some((path, n))) => client.events(path, *n).await,
+    match (kind, &paths.echo, &paths.post, &paths.events) {
+        (Kind::Post, Some(path), ..) => client.echo(path, unique_body()).await,
+        (Kind::Post, None, Some(path), _) => client.post(path, unique_body()).await,
+        (Kind::Events, .., Some((path, n))) => client.events(path, *n).await,
         _ => client.get(&paths.get).await,
     }
 }

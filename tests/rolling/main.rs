@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use app::Behaviour;
 use options::{Asked, Options};
-use outcome::{Outcome, Restart};
+use outcome::{Limits, Outcome, Restart};
 use proxy::Kind;
 use report::Report;
 use roll::Run;
@@ -140,7 +140,7 @@ async fn behind(
         clients: options.clients,
         pause: options.pause,
         h2load: (proxy == Kind::HaproxyH2).then_some(behaviour.stop_takes() * restarts as u64),
-        stops_within: behaviour.stops_within(),
+        limits: Limits::new(behaviour.stops_within()),
     };
     let outcome = run.roll(|done| Report::restart(done, restarts)).await;
     verdict(report, outcome);
@@ -168,9 +168,8 @@ fn begins(front: &str, behaviour: Behaviour, needs: &[&str], report: &mut Report
 }
 
 fn this_program_as(behaviour: Behaviour) -> Recipe {
-    Recipe {
-        program: std::env::current_exe().expect("this program has a path"),
-        args: Vec::new(),
-        env: vec![(SERVER.into(), behaviour.name().into())],
-    }
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut recipe = Recipe::new(program);
+    recipe.env.push((SERVER.into(), behaviour.name().into()));
+    recipe
 }

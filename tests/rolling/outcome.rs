@@ -8,9 +8,28 @@ use crate::board::{Counts, Failure};
 use crate::h2::Figures;
 use crate::server::Exit;
 
-/// The least of load. A run in which hardly anything happens shows nothing.
-const ANSWERS_PER_SECOND: f64 = 100.0;
-const STREAMS_PER_RESTART: u64 = 2;
+/// What a restart must come up to.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    /// The longest that a stop may take.
+    pub(crate) stops_within: Duration,
+    /// Those that are right.
+    pub(crate) exit_codes: Vec<i32>,
+    /// The least of load. A run in which hardly anything happens shows nothing.
+    pub(crate) answers_per_second: f64,
+    pub(crate) streams_per_restart: u64,
+}
+
+impl Limits {
+    pub(crate) fn new(stops_within: Duration) -> Self {
+        Self {
+            stops_within,
+            exit_codes: vec![0],
+            answers_per_second: 100.0,
+            streams_per_restart: 2,
+        }
+    }
+}
 
 /// One restart as its clients saw it.
 #[derive(Clone, Debug)]
@@ -75,32 +94,31 @@ impl Outcome {
 }
 
 /// What is wrong with a restart.
-pub(crate) fn judge(done: &Restart, stops_within: Duration, has_streams: bool) -> Vec<Problem> {
+pub(crate) fn judge(done: &Restart, limits: &Limits, has_streams: bool) -> Vec<Problem> {
     let Restart { exit, counts, .. } = done;
     let mut wrong = Vec::new();
     match &exit.code {
-        Ok(0) => {}
+        Ok(code) if limits.exit_codes.contains(code) => {}
         Ok(code) => wrong.push(format!("exit code {code}")),
         Err(what) => wrong.push(what.clone()),
     }
-    if exit.after > stops_within {
-        let (took, limit) = (exit.after.as_secs_f64(), stops_within.as_secs_f64());
+    if exit.after > limits.stops_within {
+        let (took, limit) = (exit.after.as_secs_f64(), limits.stops_within.as_secs_f64());
         wrong.push(format!("the stop took {took:.1} s, more than {limit:.1} s"));
     }
     let number = done.number;
     let restart = |what| Problem::Restart { number, what };
     let mut wrong: Vec<Problem> = wrong.into_iter().map(restart).collect();
     let mut idle = |what| wrong.push(Problem::Idle { number, what });
-    let least = (done.took.as_secs_f64() * ANSWERS_PER_SECOND) as u64;
+    let least = (done.took.as_secs_f64() * limits.answers_per_second) as u64;
     if counts.answered < least {
         let answered = counts.answered;
         idle(format!("{answered} answers, less than {least}"));
     }
-    if has_streams && counts.streams < STREAMS_PER_RESTART {
+    let least = limits.streams_per_restart;
+    if has_streams && counts.streams < least {
         let streams = counts.streams;
-        idle(format!(
-            "{streams} streams, less than {STREAMS_PER_RESTART}"
-        ));
+        idle(format!("{streams} streams, less than {least}"));
     }
     wrong
 }

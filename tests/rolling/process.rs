@@ -95,25 +95,29 @@ pub(crate) async fn accepts(
     Ok(())
 }
 
-/// Sends SIGTERM and waits for the end.
+/// Sends the signal, by its name without `SIG`, and waits for the end.
 ///
 /// # Errors
 ///
 /// If the child is still there after `limit`; it is killed then.
-pub(crate) async fn terminate(child: &mut Child, limit: Duration) -> Result<ExitStatus, String> {
+pub(crate) async fn terminate(
+    child: &mut Child,
+    signal: &str,
+    limit: Duration,
+) -> Result<ExitStatus, String> {
     let pid = child.id().ok_or("it had left before the signal")?;
     let sent = Command::new("kill")
-        .args(["-TERM", &pid.to_string()])
+        .args(["-s", signal, &pid.to_string()])
         .status()
         .await;
     if !sent.as_ref().is_ok_and(ExitStatus::success) {
-        return Err(format!("cannot send SIGTERM to {pid}: {sent:?}"));
+        return Err(format!("cannot send SIG{signal} to {pid}: {sent:?}"));
     }
     match timeout(limit, child.wait()).await {
         Ok(status) => status.map_err(|error| error.to_string()),
         Err(_) => {
             let _ = child.kill().await;
-            Err(format!("still there {limit:?} after SIGTERM, killed"))
+            Err(format!("still there {limit:?} after SIG{signal}, killed"))
         }
     }
 }

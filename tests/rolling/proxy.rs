@@ -17,9 +17,10 @@ pub(crate) const NGINX: &str = include_str!("nginx.conf");
 const LISTENS: &str = "127.0.0.1:8080";
 const SERVERS: [&str; 2] = ["127.0.0.1:3001", "127.0.0.1:3002"];
 const STATS: &str = "/run/haproxy.sock";
+const READY: &str = "GET /readyz";
 const CHECK: &str = "default-server check";
 
-const SEES_WITHIN: Duration = Duration::from_secs(15);
+const STARTS_WITHIN: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -59,10 +60,17 @@ impl Kind {
         }
     }
 
-    fn configuration(self, listens: SocketAddr, servers: [SocketAddr; 2], stats: &Path) -> String {
+    fn configuration(
+        self,
+        listens: SocketAddr,
+        servers: [SocketAddr; 2],
+        stats: &Path,
+        ready: &str,
+    ) -> String {
         let listens = (LISTENS, listens.to_string());
         let servers = [0, 1].map(|i| (SERVERS[i], servers[i].to_string()));
         let stats = (STATS, stats.display().to_string());
+        let ready = (READY, format!("GET {ready}"));
         let with = |text: &str, replaced: &[&(&str, String)]| {
             replaced.iter().fold(text.to_owned(), |text, (from, to)| {
                 assert!(text.contains(from), "the configuration has no {from}");
@@ -71,10 +79,10 @@ impl Kind {
         };
         let [a, b] = &servers;
         match self {
-            Self::Haproxy => with(HAPROXY, &[&listens, a, b, &stats]),
+            Self::Haproxy => with(HAPROXY, &[&listens, a, b, &stats, &ready]),
             Self::HaproxyH2 => {
                 let h2 = (CHECK, format!("{CHECK} proto h2"));
-                with(HAPROXY, &[&listens, a, b, &stats, &h2])
+                with(HAPROXY, &[&listens, a, b, &stats, &ready, &h2])
             }
             Self::Nginx => with(NGINX, &[&listens, a, b]),
         }
@@ -99,6 +107,7 @@ impl Proxy {
         kind: Kind,
         folder: &Path,
         servers: [SocketAddr; 2],
+        ready: &str,
     ) -> Result<Self, String> {
         let program = find_program(kind.program()).ok_or("not installed")?;
         let addr = free_addr();
@@ -107,7 +116,7 @@ impl Proxy {
         let log = folder.join("proxy.log");
         let said = |what: String| format!("{}: {what}; see {}", kind.name(), log.display());
 
-        std::fs::write(&file, kind.configuration(addr, servers, &stats))
+        std::fs::write(&file, kind.configuration(addr, servers, &stats, ready))
             .map_err(|error| said(error.to_string()))?;
         let mut command = Command::new(program);
         match kind {
@@ -121,7 +130,9 @@ impl Proxy {
                 .args(["-g", "daemon off; master_process off;"]),
         };
         let mut child = spawn(command, &log).map_err(|error| said(error.to_string()))?;
-        accepts(addr, &mut child, SEES_WITHIN).await.map_err(said)?;
+        accepts(addr, &mut child, STARTS_WITHIN)
+            .await
+            .map_err(said)?;
         Ok(Self {
             addr,
             kind,
@@ -140,6 +151,7 @@ impl Proxy {
         name: &str,
         server: SocketAddr,
         ready: &str,
+        limit: Duration,
     ) -> Result<(), String> {
         let begin = Instant::now();
         loop {
@@ -150,10 +162,10 @@ impl Proxy {
             if sees {
                 return Ok(());
             }
-            if begin.elapsed() > SEES_WITHIN {
+            if begin.elapsed() > limit {
                 let proxy = self.kind.name();
                 return Err(format!(
-                    "{proxy} does not see {name} after {SEES_WITHIN:?}: {says}"
+                    "{proxy} does not see {name} ready after {limit:?}: {says}"
                 ));
             }
             sleep(Duration::from_millis(20)).await;

@@ -1,9 +1,11 @@
 //! What a run says: a line a restart while it goes on, a table and the losses at the end.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use crate::board::{Kind, Step};
 use crate::outcome::{Outcome, Restart};
 use crate::process::find_program;
 
@@ -158,35 +160,75 @@ impl Report {
     }
 }
 
-/// What was lost when, the like together, the most first.
-fn tell_losses(outcome: &Outcome) {
-    let mut like = BTreeMap::new();
+/// The like together: what was lost when, and how often.
+pub(crate) struct Loss {
+    pub(crate) count: u64,
+    pub(crate) kind: Kind,
+    pub(crate) what: String,
+    pub(crate) restart: usize,
+    pub(crate) server: &'static str,
+    pub(crate) step: Step,
+    /// From the begin of the step.
+    pub(crate) first: Duration,
+    pub(crate) last: Duration,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:>6} x {}: {}; restart {}, {} {}, {:.3} to {:.3} s into it",
+            self.count,
+            self.kind,
+            self.what,
+            self.restart,
+            self.server,
+            self.step,
+            self.first.as_secs_f64(),
+            self.last.as_secs_f64()
+        )
+    }
+}
+
+/// The most first.
+pub(crate) fn losses(outcome: &Outcome) -> Vec<Loss> {
+    let mut losses: Vec<Loss> = Vec::new();
     for failure in &outcome.failures {
         let at = failure.moment;
-        let key = (
-            at.restart,
-            at.server,
-            at.step.to_string(),
-            failure.kind.to_string(),
-        );
-        let (count, first, last) =
-            like.entry((key, &failure.what))
-                .or_insert((0, failure.after, failure.after));
-        *count += 1;
-        *first = failure.after.min(*first);
-        *last = failure.after.max(*last);
+        let like = losses.iter_mut().find(|loss| {
+            let place = (loss.restart, loss.server, loss.step);
+            place == (at.restart, at.server, at.step)
+                && (loss.kind, &loss.what) == (failure.kind, &failure.what)
+        });
+        match like {
+            Some(loss) => {
+                loss.count += 1;
+                loss.first = failure.after.min(loss.first);
+                loss.last = failure.after.max(loss.last);
+            }
+            None => losses.push(Loss {
+                count: 1,
+                kind: failure.kind,
+                what: failure.what.clone(),
+                restart: at.restart,
+                server: at.server,
+                step: at.step,
+                first: failure.after,
+                last: failure.after,
+            }),
+        }
     }
-    let mut like: Vec<_> = like.into_iter().collect();
-    like.sort_by_key(|(_, (count, ..))| std::cmp::Reverse(*count));
-    for (((restart, server, step, kind), what), (count, first, last)) in like.iter().take(TOLD) {
-        println!(
-            "  {count:>6} x {kind}: {what}; restart {restart}, {server} {step}, {:.3} to {:.3} s into it",
-            first.as_secs_f64(),
-            last.as_secs_f64()
-        );
+    losses.sort_by_key(|loss| std::cmp::Reverse(loss.count));
+    losses
+}
+
+pub(crate) fn tell_losses(outcome: &Outcome) {
+    let losses = losses(outcome);
+    for loss in losses.iter().take(TOLD) {
+        println!("  {loss}");
     }
-    if like.len() > TOLD {
-        println!("         and {} other kinds", like.len() - TOLD);
+    if losses.len() > TOLD {
+        println!("         and {} other kinds", losses.len() - TOLD);
     }
     if let Some(logs) = &outcome.logs {
         println!("         logs in {}", logs.display());
@@ -202,15 +244,15 @@ fn zero_is_good(count: u64, width: usize) -> String {
     }
 }
 
-fn bold(text: &str) -> String {
+pub(crate) fn bold(text: &str) -> String {
     coloured("1", text)
 }
 
-fn red(text: &str) -> String {
+pub(crate) fn red(text: &str) -> String {
     coloured("31", text)
 }
 
-fn green(text: &str) -> String {
+pub(crate) fn green(text: &str) -> String {
     coloured("32", text)
 }
 

@@ -7,13 +7,13 @@ use tokio::time::sleep;
 use crate::board::{Board, Step};
 use crate::h2::{self, Figures, Through};
 use crate::load::{Load, Paths};
-use crate::outcome::{judge, Outcome, Problem, Restart};
+use crate::outcome::{judge, Limits, Outcome, Problem, Restart};
 use crate::process::{free_addr, Folder};
 use crate::proxy::{Kind, Proxy};
 use crate::server::{Recipe, Server};
 
-/// A server that is still there so long after SIGTERM is killed.
-const KILLED_AFTER: Duration = Duration::from_secs(30);
+/// A server that is still there so long after the longest stop that is right is killed.
+const KILLED_AFTER: Duration = Duration::from_secs(20);
 /// The least of answers by which a server counts as part of the run.
 const JOINED: u64 = 50;
 const JOINS_WITHIN: Duration = Duration::from_secs(15);
@@ -32,15 +32,18 @@ pub(crate) struct Run {
     pub(crate) pause: Duration,
     /// So many seconds of HTTP/2 beside the other clients, if the proxy speaks it.
     pub(crate) h2load: Option<u64>,
-    /// The longest that a stop may take.
-    pub(crate) stops_within: Duration,
+    pub(crate) limits: Limits,
 }
 
 impl Run {
     /// Does it, and tells each restart to `tell`.
-    pub(crate) async fn roll(&self, mut tell: impl FnMut(&Restart)) -> Outcome {
+    pub(crate) async fn roll(&self, tell: impl FnMut(&Restart)) -> Outcome {
+        self.roll_on(&Board::new(), tell).await
+    }
+
+    /// The same for somebody who looks at the board meanwhile.
+    pub(crate) async fn roll_on(&self, board: &Board, mut tell: impl FnMut(&Restart)) -> Outcome {
         let begin = Instant::now();
-        let board = Board::new();
         let mut restarts = Vec::new();
         let folder = Folder::new(self.proxy.name());
         let done = match &folder {
@@ -49,7 +52,7 @@ impl Run {
                     tell(&restart);
                     restarts.push(restart);
                 };
-                self.restart_all(folder, &board, each).await
+                self.restart_all(folder, board, each).await
             }
             Err(error) => Err(format!("no temporary folder: {error}")),
         };
@@ -60,7 +63,7 @@ impl Run {
         }
         let has_streams = self.paths.events.is_some();
         for restart in &restarts {
-            problems.extend(judge(restart, self.stops_within, has_streams));
+            problems.extend(judge(restart, &self.limits, has_streams));
         }
         match done {
             Ok(None) => {}
@@ -88,6 +91,13 @@ impl Run {
         }
     }
 
+    async fn sees(&self, proxy: &Proxy, server: &Server) -> Result<(), String> {
+        let limit = self.recipe.starts_within;
+        proxy
+            .sees(server.name, server.addr, &self.ready, limit)
+            .await
+    }
+
     async fn restart_all(
         &self,
         folder: &Folder,
@@ -100,9 +110,9 @@ impl Run {
         };
         let mut servers = [start("a").await?, start("b").await?];
         let addrs = [servers[0].addr, servers[1].addr];
-        let proxy = Proxy::start(self.proxy, folder.path(), addrs).await?;
+        let proxy = Proxy::start(self.proxy, folder.path(), addrs, &self.ready).await?;
         for server in &servers {
-            proxy.sees(server.name, server.addr, &self.ready).await?;
+            self.sees(&proxy, server).await?;
         }
         let load = Load::start(proxy.addr, &self.paths, self.clients, self.pause, board);
         for server in &servers {
@@ -110,19 +120,19 @@ impl Run {
         }
         let h2load = self
             .h2load
-            .map(|seconds| h2::load(proxy.addr, Through::Sent(seconds)));
+            .map(|seconds| h2::load("http", proxy.addr, Through::Sent(seconds)));
         for number in 1..=self.restarts {
             let server = &mut servers[(number - 1) % 2];
             let before = board.counts();
             let begin = Instant::now();
 
             board.enter(number, server.name, Step::Stopping);
-            let exit = server.stop(KILLED_AFTER).await;
+            let exit = server.stop(self.limits.stops_within + KILLED_AFTER).await;
             board.enter(number, server.name, Step::Starting);
             let answers = board.answers_of(&server.addr.to_string());
             server.start_anew().await?;
             board.enter(number, server.name, Step::Joining);
-            proxy.sees(server.name, server.addr, &self.ready).await?;
+            self.sees(&proxy, server).await?;
             joined(server, board, answers).await?;
             board.enter(number, server.name, Step::Steady);
 
