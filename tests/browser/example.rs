@@ -29,11 +29,10 @@ pub(crate) async fn the_page_follows_a_restart(
     folder: &Path,
 ) -> Result<String, String> {
     let recipe = Recipe {
-        program: program().ok_or("not built")?,
-        args: Vec::new(),
         env: [("LAME_DUCK", "1"), ("SETTLE", "0.1")]
             .map(|(name, value)| (format!("GRACEFUL_SHUTDOWN_{name}").into(), value.into()))
             .into(),
+        ..Recipe::new(program().ok_or("not built")?)
     };
     let mut server = Server::start("", free_addr(), recipe, folder.join("example.log")).await?;
     let page = chrome.open(&format!("http://{}/", server.addr)).await?;

@@ -48,8 +48,8 @@ impl<'a> Scene<'a> {
     ) -> Result<(Scene<'a>, Server), String> {
         let (a_addr, b_addr) = (free_addr(), free_addr());
         let a = start("a", a_addr, behaviour, folder).await?;
-        let proxy = Proxy::start(Kind::Haproxy, folder, [a_addr, b_addr]).await?;
-        proxy.sees("a", a_addr, READY).await?;
+        let proxy = Proxy::start(Kind::Haproxy, folder, [a_addr, b_addr], READY).await?;
+        proxy.sees("a", a_addr, READY, GENEROUS).await?;
         let page = chrome.open(&format!("http://{}/", proxy.addr)).await?;
         let mut scene = Self {
             chrome,
@@ -65,7 +65,7 @@ impl<'a> Scene<'a> {
 
     async fn start_b(&self) -> Result<Server, String> {
         let b = start("b", self.b_addr, self.behaviour, self.folder).await?;
-        self.proxy.sees("b", self.b_addr, READY).await?;
+        self.proxy.sees("b", self.b_addr, READY, GENEROUS).await?;
         Ok(b)
     }
 
@@ -124,9 +124,8 @@ async fn start(
     folder: &Path,
 ) -> Result<Server, String> {
     let recipe = Recipe {
-        program: std::env::current_exe().map_err(|error| error.to_string())?,
-        args: Vec::new(),
         env: vec![(crate::SERVER.into(), behaviour.name().into())],
+        ..Recipe::new(std::env::current_exe().map_err(|error| error.to_string())?)
     };
     let log = folder.join(format!("{}-{name}.log", behaviour.name()));
     Server::start(name, addr, recipe, log).await
