@@ -151,7 +151,10 @@ pub(crate) async fn three_rolling_restarts(
         for server in [&mut a, &mut b] {
             stop(server).await?;
             server.start_anew().await?;
-            scene.proxy.sees(server.name, server.addr, READY).await?;
+            scene
+                .proxy
+                .sees(server.name, server.addr, READY, GENEROUS)
+                .await?;
         }
         let after = scene.all_show(now()).await?;
         for (stream, (before, after)) in before.iter().zip(&after).enumerate() {

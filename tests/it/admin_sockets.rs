@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use serde_json::Value;
-use tower::{Service, ServiceExt};
+use tower::Service;
 use tower_drain::{DrainHandle, DrainLayer, Phase};
 
 use crate::admin_support::{admin, TOKEN};
@@ -53,8 +53,7 @@ where
     S: Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    let boxed = |body: Full<Bytes>| body.map_err(|never| match never {}).boxed_unsync();
-    serve_hyper(service.map_response(move |answer| answer.map(boxed))).await
+    serve_hyper(service).await
 }
 
 fn json(answer: &Answer) -> Value {
