@@ -8,7 +8,7 @@ from html import escape
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RAW = ROOT / "target" / "bench-report"
-BENCHES = ["contention", "allocations", "instructions", "streams", "end_to_end"]
+BENCHES = ["contention", "allocations", "instructions", "chunks", "streams", "open_sockets", "end_to_end"]
 SERIES = re.compile(r"added, of bare: (?P<name>.*), (?P<threads>\d+) threads")
 COLOURS = {"1": "#4c78a8", "2": "#f58518", "4": "#9d9da1"}
 
