@@ -1,10 +1,18 @@
 //! What the fuzzer has found worth keeping, run again; the fuzzer itself is in `fuzz/`.
 
-#![cfg(all(unix, feature = "shutdown", feature = "stream"))]
+#![cfg(all(
+    unix,
+    feature = "admin",
+    feature = "agent",
+    feature = "shutdown",
+    feature = "stream"
+))]
 #![allow(clippy::incompatible_msrv)] // Tests run on the newest Rust.
 
+mod administration;
 mod environment;
 mod goodbye;
+mod listener;
 
 use std::path::Path;
 
@@ -33,4 +41,14 @@ fn every_stream_of_the_corpus_ends_between_two_events_or_whole() {
 #[test]
 fn every_environment_of_the_corpus_means_what_it_says_or_is_named() {
     replay("environment", environment::fuzz);
+}
+
+#[test]
+fn every_chunk_of_the_corpus_passes_the_listener_and_every_goodbye_is_heard() {
+    replay("listener", listener::fuzz);
+}
+
+#[test]
+fn every_order_of_the_corpus_is_obeyed_or_refused_without_a_trace() {
+    replay("administration", administration::fuzz);
 }
