@@ -1,48 +1,23 @@
 //! `examples/agent` and `examples/workflow` as people run them: processes of their own, real sockets, real signals.
-//!
-//! They are built by `cargo test`, but not by `cargo test --test agents` alone.
 
 #![cfg(all(unix, feature = "agent", feature = "shutdown"))]
 
-use std::path::PathBuf;
-use std::process::{Output, Stdio};
-use std::time::{Duration, Instant};
+#[path = "common/example.rs"]
+mod common;
+
+use std::process::Output;
+use std::time::Instant;
 
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout};
 
-const LIMIT: Duration = Duration::from_secs(30);
-
-fn example(name: &str, variables: &[(&str, &str)]) -> Command {
-    let this = std::env::current_exe().expect("this test has a path");
-    let target: PathBuf = this.ancestors().nth(2).expect("it is in deps").into();
-    let path = target.join("examples").join(name);
-    assert!(
-        path.exists(),
-        "{path:?} is missing: run `cargo build --examples`"
-    );
-    let mut command = Command::new(path);
-    command
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-async fn within<T>(what: &str, future: impl std::future::Future<Output = T>) -> T {
-    match tokio::time::timeout(LIMIT, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("{what}: not within {LIMIT:?}"),
-    }
-}
+use common::{assert_in_order, example, within, LIMIT};
 
 /// What it prints until it exits with 0.
 async fn output(name: &str, variables: &[(&str, &str)]) -> String {
-    let run = example(name, variables).output();
+    let run = example(name).envs(variables.iter().copied()).output();
     let Output {
         status,
         stdout,
@@ -55,18 +30,6 @@ async fn output(name: &str, variables: &[(&str, &str)]) -> String {
     text
 }
 
-/// Asserts that `text` has these parts in this order.
-#[track_caller]
-fn assert_in_order(text: &str, parts: &[&str]) {
-    let mut rest = text;
-    for part in parts {
-        match rest.split_once(part) {
-            Some((_, after)) => rest = after,
-            None => panic!("`{part}` is missing, or not where it belongs:\n{text}"),
-        }
-    }
-}
-
 struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -74,7 +37,9 @@ struct Running {
 
 impl Running {
     fn start(name: &str, variables: &[(&str, &str)]) -> Self {
-        let mut child = example(name, variables).spawn().expect("it starts");
+        let mut command = example(name);
+        command.envs(variables.iter().copied());
+        let mut child = command.spawn().expect("it starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         Self { child, lines }
     }
@@ -308,7 +273,8 @@ async fn a_bad_value_is_named_before_anything_begins() {
         ("workflow", "HEALTHCHECK_INTERVAL_SECONDS", "0"),
         ("workflow", "HEALTHCHECK_FAILURE_THRESHOLD", "1.5"),
     ] {
-        let mut child = example(name, &[(variable, value)])
+        let mut child = example(name)
+            .env(variable, value)
             .spawn()
             .expect("it starts");
         let mut log = String::new();

@@ -1,40 +1,14 @@
 //! The examples as people run them: processes of their own, real sockets, real signals.
-//!
-//! They are built by `cargo test`, but not by `cargo test --test examples` alone.
 
 #![cfg(unix)]
 
-use std::path::PathBuf;
-use std::process::{Output, Stdio};
+#[path = "common/example.rs"]
+mod common;
+
+use std::process::Output;
 use std::time::{Duration, Instant};
 
-use tokio::process::Command;
-
-const LIMIT: Duration = Duration::from_secs(30);
-
-fn example(name: &str) -> Command {
-    let this = std::env::current_exe().expect("this test has a path");
-    let target: PathBuf = this.ancestors().nth(2).expect("it is in deps").into();
-    let path = target.join("examples").join(name);
-    assert!(
-        path.exists(),
-        "{path:?} is missing: run `cargo build --examples`"
-    );
-    let mut command = Command::new(path);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-async fn within<T>(what: &str, future: impl std::future::Future<Output = T>) -> T {
-    match tokio::time::timeout(LIMIT, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("{what}: not within {LIMIT:?}"),
-    }
-}
+use common::{assert_in_order, example, within};
 
 async fn output(name: &str) -> (Output, Duration) {
     let begun = Instant::now();
@@ -44,18 +18,6 @@ async fn output(name: &str) -> (Output, Duration) {
 
 fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).expect("UTF-8")
-}
-
-/// Asserts that `text` has these parts in this order.
-#[track_caller]
-fn assert_in_order(text: &str, parts: &[&str]) {
-    let mut rest = text;
-    for part in parts {
-        match rest.split_once(part) {
-            Some((_, after)) => rest = after,
-            None => panic!("`{part}` is missing, or not where it belongs:\n{text}"),
-        }
-    }
 }
 
 #[tokio::test]

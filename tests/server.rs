@@ -1,6 +1,4 @@
 //! `examples/server` as an operator sees it: a process, real sockets, real signals.
-//!
-//! It is built by `cargo test`, but not by `cargo test --test server` alone.
 
 #![cfg(all(
     unix,
@@ -12,10 +10,10 @@
 
 #[path = "server/admin.rs"]
 mod admin;
+#[path = "common/example.rs"]
+mod common;
 
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::ExitStatus;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -27,35 +25,11 @@ use hyper_util::rt::TokioExecutor;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, ChildStderr};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::Message;
 
-const LIMIT: Duration = Duration::from_secs(30);
-
-fn example(name: &str) -> Command {
-    let this = std::env::current_exe().expect("this test has a path");
-    let target: PathBuf = this.ancestors().nth(2).expect("it is in deps").into();
-    let path = target.join("examples").join(name);
-    assert!(
-        path.exists(),
-        "{path:?} is missing: run `cargo build --examples`"
-    );
-    let mut command = Command::new(path);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-async fn within<T>(what: &str, future: impl std::future::Future<Output = T>) -> T {
-    match tokio::time::timeout(LIMIT, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("{what}: not within {LIMIT:?}"),
-    }
-}
+use common::{example, within};
 
 struct Server {
     child: Child,
