@@ -93,6 +93,10 @@
 //!   [`resume`](DrainHandle::resume) to take it back.
 //! - [`DrainGuard`] and [`Tracked`] count what is not a request: an upgraded connection, a spawned task.
 //! - [`Rejection`] is what newcomers get: [`Unavailable`], or a closure.
+#![cfg_attr(
+    feature = "testing",
+    doc = "- [`testing::DrainTest`] runs all of it around a service of yours, on a paused clock."
+)]
 //!
 //! # The phases
 //!
@@ -164,6 +168,8 @@ mod slot;
 mod status;
 #[cfg(feature = "stream")]
 mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tracked;
 mod tracker;
 mod waiting;

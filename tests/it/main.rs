@@ -61,6 +61,12 @@ mod streams;
 mod streams_property;
 #[cfg(feature = "stream")]
 mod streams_support;
+#[cfg(feature = "testing")]
+mod testing_ends;
+#[cfg(feature = "testing")]
+mod testing_shutdown;
+#[cfg(feature = "testing")]
+mod testing_support;
 mod waiting;
 #[cfg(feature = "axum")]
 mod websocket;
