@@ -83,6 +83,16 @@
 //! # }
 //! ```
 //!
+#![cfg_attr(
+    all(
+        feature = "server",
+        feature = "shutdown",
+        feature = "stream",
+        feature = "testing"
+    ),
+    doc = include_str!("guide.md")
+)]
+//!
 //! # The parts
 //!
 //! - [`DrainLayer`] is what a router or a service stack is given; [`Drain`] is the service that it makes,
@@ -93,10 +103,6 @@
 //!   [`resume`](DrainHandle::resume) to take it back.
 //! - [`DrainGuard`] and [`Tracked`] count what is not a request: an upgraded connection, a spawned task.
 //! - [`Rejection`] is what newcomers get: [`Unavailable`], or a closure.
-#![cfg_attr(
-    feature = "testing",
-    doc = "- [`testing::DrainTest`] runs all of it around a service of yours, on a paused clock."
-)]
 //!
 //! # The phases
 //!

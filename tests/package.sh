@@ -35,14 +35,20 @@ for feature in $features; do
 done
 check --all-features
 
+tests=$PWD/tests/package
 cd "$room/package"
 rm -f Cargo.lock
+cargo hack --quiet --remove-dev-deps check --quiet --no-default-features --target-dir "$room/target"
+rm -f Cargo.lock
+# They are asked for by the features `axum` and `systemd`, which say so.
+CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS=fallback cargo --quiet generate-lockfile
+"$tests/rust_version.py" . axum axum-core sd-notify
+
 if ! cargo +nightly --version >/dev/null 2>&1; then
     echo "oldest dependencies: skipped, for there is no nightly to resolve them"
     exit
 fi
 echo "oldest dependencies"
-cargo hack --quiet --remove-dev-deps check --quiet --no-default-features --target-dir "$room/target"
 rm -f Cargo.lock
 cargo +nightly --quiet generate-lockfile -Z direct-minimal-versions
 cargo check --quiet --locked --target-dir "$room/target" --all-features
