@@ -124,7 +124,7 @@
 //! # Where the layer goes
 //!
 //! - Outside queues and limits (`Buffer`, `ConcurrencyLimit`, `RateLimit`), or what waits in them is not counted.
-//! - Outside timeouts, compression and catch-panic, whose answers belong to the request.
+//! - Outside timeouts and catch-panic, whose answers belong to the request.
 //! - Inside CORS, or a browser hides the 503 from its page; inside tracing and metrics, or they miss it.
 //! - Probes are mounted outside, or [exempt](DrainLayer::exempt).
 //! - Once in the path of a request: two layers of a handle count it twice.

@@ -17,7 +17,8 @@ pub enum End {
     ///
     /// The answer's status may be any. See [`OpenRequest::status`](super::OpenRequest::status).
     Complete,
-    /// The layer rejected it.
+    /// The layer rejected it. Behind a `Buffer` outside of the layer, which is no place for one, this shows as
+    /// `Complete` with the status of the rejection.
     Rejected,
     /// The layer [cut](crate::DrainHandle::cut) it.
     Cut,

@@ -49,6 +49,8 @@ mod sockets_grpc;
 mod sockets_h1;
 mod sockets_h2;
 mod sockets_matrix;
+#[cfg(feature = "stream")]
+mod sockets_policy;
 mod sockets_raw;
 mod sockets_storm;
 mod sockets_streams;
@@ -63,6 +65,8 @@ mod streams_property;
 mod streams_support;
 #[cfg(feature = "testing")]
 mod testing_ends;
+#[cfg(feature = "testing")]
+mod testing_placement;
 #[cfg(feature = "testing")]
 mod testing_shutdown;
 #[cfg(feature = "testing")]
