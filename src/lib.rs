@@ -83,6 +83,18 @@
 //! # }
 //! ```
 //!
+#![cfg_attr(
+    all(
+        feature = "admin",
+        feature = "agent",
+        feature = "server",
+        feature = "shutdown",
+        feature = "stream",
+        feature = "testing"
+    ),
+    doc = include_str!("guide.md")
+)]
+//!
 //! # The parts
 //!
 //! - [`DrainLayer`] is what a router or a service stack is given; [`Drain`] is the service that it makes,
@@ -114,7 +126,7 @@
 //! # Where the layer goes
 //!
 //! - Outside queues and limits (`Buffer`, `ConcurrencyLimit`, `RateLimit`), or what waits in them is not counted.
-//! - Outside timeouts, compression and catch-panic, whose answers belong to the request.
+//! - Outside timeouts and catch-panic, whose answers belong to the request.
 //! - Inside CORS, or a browser hides the 503 from its page; inside tracing and metrics, or they miss it.
 //! - Probes are mounted outside, or [exempt](DrainLayer::exempt).
 //! - Once in the path of a request: two layers of a handle count it twice.
@@ -172,6 +184,8 @@ mod slot;
 mod status;
 #[cfg(feature = "stream")]
 mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tracked;
 mod tracker;
 mod waiting;

@@ -44,14 +44,14 @@ where
     }
 }
 
+/// What a request is answered with whose handler was cut.
+pub(crate) const CUT: &str = "the service did not wait for this answer any longer\n";
+
 /// Without `retry-after`: the handler may have run half way, and a proxy must not repeat it.
 pub(crate) fn cut<B>(grpc: Option<Grpc>) -> Response<ResponseBody<B>> {
     match grpc {
         Some(grpc) => grpc::answer(grpc.content_type(), grpc::Status::Cancelled),
-        None => plain(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the service did not wait for this answer any longer\n",
-        ),
+        None => plain(StatusCode::INTERNAL_SERVER_ERROR, CUT),
     }
 }
 

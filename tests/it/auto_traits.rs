@@ -33,6 +33,15 @@ fn every_type_may_go_to_other_threads_and_be_shared() {
     shared::<CutError>();
 }
 
+#[cfg(feature = "testing")]
+#[test]
+fn what_a_shutdown_is_tested_with_may_go_to_other_threads_too() {
+    shared::<testing::DrainTest<Handlers>>();
+    shared::<testing::OpenRequest>();
+    shared::<testing::Running>();
+    shared::<testing::End>();
+}
+
 #[test]
 fn futures_are_send_sync_static_and_unpin_where_what_they_hold_is() {
     shared::<WaitForDrain>();

@@ -83,6 +83,8 @@ mod sockets_grpc;
 mod sockets_h1;
 mod sockets_h2;
 mod sockets_matrix;
+#[cfg(feature = "stream")]
+mod sockets_policy;
 mod sockets_proxy;
 mod sockets_raw;
 mod sockets_storm;
@@ -97,6 +99,14 @@ mod streams;
 mod streams_property;
 #[cfg(feature = "stream")]
 mod streams_support;
+#[cfg(feature = "testing")]
+mod testing_ends;
+#[cfg(feature = "testing")]
+mod testing_placement;
+#[cfg(feature = "testing")]
+mod testing_shutdown;
+#[cfg(feature = "testing")]
+mod testing_support;
 mod waiting;
 #[cfg(feature = "axum")]
 mod websocket;
