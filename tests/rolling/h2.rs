@@ -21,9 +21,11 @@ const PER_SECOND: u64 = 8 * 125;
 /// What is certainly under way by then.
 const BEFORE_THE_SIGNAL: Duration = Duration::from_secs(1);
 
-/// The two lines of h2load that count.
+/// The two lines of h2load that count, and its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Figures {
+    /// Those that it sent. It also counts as started, and as failed, what its clock told it to send on a connection that
+    /// the server had ended by then; in its log these never began.
     pub(crate) started: u64,
     /// With a status of 2xx.
     pub(crate) succeeded: u64,
@@ -35,15 +37,16 @@ impl Figures {
         self.started - self.succeeded
     }
 
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str, log: &str) -> Option<Self> {
         let number = |line: &str, what: &str| -> Option<u64> {
             let line = text.lines().find_map(|row| row.strip_prefix(line))?;
             let mut parts = line.split(", ");
             let part = parts.find_map(|part| part.trim().strip_suffix(what))?;
             part.trim().parse().ok()
         };
+        let unsent = log.lines().filter(|row| row.starts_with("0\t-1\t")).count();
         Some(Self {
-            started: number("requests:", " started")?,
+            started: number("requests:", " started")? - unsent as u64,
             succeeded: number("status codes:", " 2xx")?,
             status_5xx: number("status codes:", " 5xx")?,
         })
@@ -82,16 +85,21 @@ pub(crate) fn load(
     };
     tokio::spawn(async move {
         let program = find_program("h2load").ok_or("h2load is not installed")?;
+        let folder = Folder::new("h2load-log").map_err(|error| error.to_string())?;
+        let log = folder.path().join("requests.tsv");
         let output = Command::new(program)
             .args([flag, &value.to_string()])
             .args(LOAD)
+            .arg("--log-file")
+            .arg(&log)
             .arg(format!("{scheme}://{addr}/"))
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()
             .await;
         let Output { stdout, stderr, .. } = output.map_err(|error| error.to_string())?;
-        Figures::read(&String::from_utf8_lossy(&stdout)).ok_or_else(|| {
+        let log = std::fs::read_to_string(&log).map_err(|error| error.to_string())?;
+        Figures::read(&String::from_utf8_lossy(&stdout), &log).ok_or_else(|| {
             let said = String::from_utf8_lossy(&stderr);
             format!("h2load says nothing that can be read: {said}")
         })
