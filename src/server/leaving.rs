@@ -14,9 +14,8 @@ use super::tally::{Standing, Tally, ABANDON};
 /// peer was let in before the socket closed, and has had no time to send.
 pub(super) const FIRST_REQUEST: Duration = Duration::from_millis(500);
 /// How long after the stop an idle connection of HTTP/2 may take to answer the ping behind the GOAWAY. Requests that
-/// were on their way are ahead of that answer, and a peer that has no processor sends more of them before it has read the
-/// GOAWAY. hyper closes the connection when the answer comes. Below a second: a peer that is gone costs the stop no more.
-const PING: Duration = Duration::from_millis(900);
+/// were on their way are ahead of that answer. hyper closes the connection when it comes.
+const PING: Duration = Duration::from_millis(500);
 
 /// hyper finishes what is in flight and closes what is idle. It waits for a peer that has never sent a request, has
 /// stopped in the middle of a head or does not answer a ping; so this drops what has nothing left to do.

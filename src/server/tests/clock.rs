@@ -117,7 +117,7 @@ async fn after_the_stop_an_old_connection_is_dropped_at_once_and_a_new_one_after
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_stop_a_ping_is_waited_for_nearly_a_second() {
+async fn after_the_stop_a_ping_is_waited_for_half_a_second() {
     let (pipes, listener) = Pipes::new();
     let mut server = Server::on(listener, hello());
     let mut peer = pipe(&pipes);
@@ -129,7 +129,7 @@ async fn after_the_stop_a_ping_is_waited_for_nearly_a_second() {
     let stopped = Instant::now();
     server.close_and_stop();
     assert_eq!(server.returned().await, 0);
-    assert_eq!(stopped.elapsed().as_millis(), 900);
+    assert_eq!(stopped.elapsed().as_millis(), 500);
 }
 
 #[tokio::test(start_paused = true)]
