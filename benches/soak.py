@@ -134,7 +134,7 @@ def draw(rows):
             f'<line x1="{edge:.1f}" y1="{MEMORY[2]}" x2="{edge:.1f}" y2="{MEMORY[2] + MEMORY[3]}" '
             f'stroke="{SOFT}" stroke-dasharray="3 3"/>'
         )
-    for third, words in enumerate(("warms up", "second third: the measure", "last third: at most 10 % more")):
+    for third, words in enumerate(("warms up", "second third: the measure", "last third: at most 5 % more")):
         middle = x(last * (third + 0.5) / 3)
         out.append(text(middle, MEMORY[2] + MEMORY[3] - 8, words, "middle", fill=SOFT))
     out.append(path([(x(row["second"]), scale(value)) for row, value in zip(rows, mib)], BLUE))

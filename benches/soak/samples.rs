@@ -9,9 +9,9 @@ use crate::load::Board;
 
 /// How much more memory the last third may hold than the second. The first is left out: the allocator takes from the
 /// system what the busiest moment needs and seldom gives it back, so memory climbs until that moment has come. After it
-/// the thirds differ by fragments and by how many streams chance has opened, which was below 3 % in every run that was
-/// looked at. A leak adds up over a third of the run: the summary says how few bytes a request this is.
-const MORE: f64 = 0.10;
+/// the thirds differ by fragments and by what chance has opened, which was below 1 % in runs of half a minute to ten. A
+/// leak adds up over a third of the run: the summary says how few bytes a request this is.
+const MORE: f64 = 0.05;
 
 struct Sample {
     second: f64,
