@@ -122,9 +122,11 @@ fn the_page_names_the_versions_that_are_built() {
         "not in the page: {}",
         versions()
     );
+    let tables = PAGE.matches("| server | seconds to exit |").count();
+    // Two proxies.
+    assert_eq!(tables, Scenario::ALL.len() + 2);
     for peer in Peer::ALL {
         let cell = format!("| {} {} |", peer.name(), version_of(peer.name()));
-        let tables = PAGE.matches("| server |").count();
         assert_eq!(PAGE.matches(&cell).count(), tables, "tables with `{cell}`");
     }
 }
