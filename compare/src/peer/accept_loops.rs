@@ -11,15 +11,15 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_graceful::ShutdownGuard;
 
-use super::{sigterm, LIMIT};
+use super::{Sigterm, LIMIT};
 use crate::app::routes;
 
 /// As in the example `server_graceful` of hyper-util.
-pub(super) async fn hyper_util(listener: TcpListener) -> ExitCode {
+pub(super) async fn hyper_util(listener: TcpListener, sigterm: impl Sigterm) -> ExitCode {
     let server = auto::Builder::new(TokioExecutor::new());
     let graceful = GracefulShutdown::new();
     let service = TowerToHyperService::new(routes());
-    let mut stop = pin!(sigterm());
+    let mut stop = pin!(sigterm);
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -47,10 +47,10 @@ pub(super) async fn hyper_util(listener: TcpListener) -> ExitCode {
 }
 
 /// As in the documentation of `drain::Watch::watch`: the callback begins the connection's graceful shutdown.
-pub(super) async fn drain(listener: TcpListener) -> ExitCode {
+pub(super) async fn drain(listener: TcpListener, sigterm: impl Sigterm) -> ExitCode {
     let (signal, watch) = drain::channel();
     let service = TowerToHyperService::new(routes());
-    let mut stop = pin!(sigterm());
+    let mut stop = pin!(sigterm);
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -76,9 +76,9 @@ pub(super) async fn drain(listener: TcpListener) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// As in the example `hyper` of tokio-graceful.
-pub(super) async fn tokio_graceful(listener: TcpListener) -> ExitCode {
-    let shutdown = tokio_graceful::Shutdown::default();
+/// As in the example `hyper` of tokio-graceful, but for its default signals, which are SIGTERM and Ctrl-C.
+pub(super) async fn tokio_graceful(listener: TcpListener, sigterm: impl Sigterm) -> ExitCode {
+    let shutdown = tokio_graceful::Shutdown::new(sigterm);
     shutdown.spawn_task_fn(move |guard| accept(listener, guard));
     match shutdown.shutdown_with_limit(LIMIT).await {
         Ok(_) => {}

@@ -4,6 +4,7 @@ mod accept_loops;
 mod ready_made;
 mod tower_drain;
 
+use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -72,18 +73,28 @@ pub(crate) async fn serve(peer: Peer) -> ExitCode {
     let listener = TcpListener::bind(&addr)
         .await
         .unwrap_or_else(|error| panic!("ADDR: cannot listen on `{addr}`: {error}"));
-    println!("{}", listener.local_addr().expect("it is bound"));
+    // Before anybody knows the address: a SIGTERM that comes before its handler kills the process.
+    let mut signals = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
+    let sigterm = async move {
+        signals.recv().await;
+    };
+    let addr = listener.local_addr().expect("it is bound");
+    let listens = || println!("{addr}");
+    if peer != Peer::TowerDrain {
+        listens();
+    }
     match peer {
-        Peer::Axum => ready_made::axum(listener).await,
-        Peer::AxumServer => ready_made::axum_server(listener).await,
-        Peer::HyperUtil => accept_loops::hyper_util(listener).await,
-        Peer::Drain => accept_loops::drain(listener).await,
-        Peer::TokioGraceful => accept_loops::tokio_graceful(listener).await,
-        Peer::TowerDrain => tower_drain::serve(listener).await,
+        Peer::Axum => ready_made::axum(listener, sigterm).await,
+        Peer::AxumServer => ready_made::axum_server(listener, sigterm).await,
+        Peer::HyperUtil => accept_loops::hyper_util(listener, sigterm).await,
+        Peer::Drain => accept_loops::drain(listener, sigterm).await,
+        Peer::TokioGraceful => accept_loops::tokio_graceful(listener, sigterm).await,
+        // It has handlers of its own.
+        Peer::TowerDrain => tower_drain::serve(listener, listens).await,
     }
 }
 
-async fn sigterm() {
-    let mut signals = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
-    signals.recv().await;
-}
+/// Resolves at SIGTERM.
+trait Sigterm: Future<Output = ()> + Send + 'static {}
+
+impl<F: Future<Output = ()> + Send + 'static> Sigterm for F {}

@@ -4,22 +4,22 @@ use std::process::ExitCode;
 
 use tokio::net::TcpListener;
 
-use super::{sigterm, LIMIT};
+use super::{Sigterm, LIMIT};
 use crate::app::routes;
 
 /// As in the documentation of `axum::serve::Serve::with_graceful_shutdown`.
-pub(super) async fn axum(listener: TcpListener) -> ExitCode {
-    let served = axum::serve(listener, routes()).with_graceful_shutdown(sigterm());
+pub(super) async fn axum(listener: TcpListener, sigterm: impl Sigterm) -> ExitCode {
+    let served = axum::serve(listener, routes()).with_graceful_shutdown(sigterm);
     code(served.await)
 }
 
 /// As in the example `graceful_shutdown` of axum-server.
-pub(super) async fn axum_server(listener: TcpListener) -> ExitCode {
+pub(super) async fn axum_server(listener: TcpListener, sigterm: impl Sigterm) -> ExitCode {
     let handle = axum_server::Handle::new();
     tokio::spawn({
         let handle = handle.clone();
         async move {
-            sigterm().await;
+            sigterm.await;
             handle.graceful_shutdown(Some(LIMIT));
         }
     });

@@ -12,7 +12,7 @@ use tower_drain::{DrainGuard, DrainLayer, Goodbye, Phase, Shutdown, StreamPolicy
 use super::LIMIT;
 use crate::app::{echo, routes_with};
 
-pub(super) async fn serve(listener: TcpListener) -> ExitCode {
+pub(super) async fn serve(listener: TcpListener, listens: impl FnOnce()) -> ExitCode {
     let layer = DrainLayer::new()
         .stream_policy(|head| match head.uri().query() {
             Some(query) if query.contains("n=") => StreamPolicy::Wait,
@@ -23,6 +23,7 @@ pub(super) async fn serve(listener: TcpListener) -> ExitCode {
     let handle = layer.handle();
     // The other phases keep their defaults.
     let shutdown = Shutdown::new(handle.clone()).timeouts(Timeouts::default().drain(LIMIT));
+    listens();
     let readiness = get(move || async move {
         match handle.phase() {
             Phase::Serving => StatusCode::OK,
