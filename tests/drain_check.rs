@@ -120,8 +120,8 @@ fn a_server_that_cuts_its_streams_fails_the_pipeline_and_the_losses_are_named() 
             Box::leak(format!("GRACEFUL_SHUTDOWN_{variable}=0").into()),
         ]);
     }
-    // Ten of them have a stream open nearly all the time, so that either server has some.
-    options.extend(["--restarts", "1", "--json", "--clients", "60"]);
+    // Ten of them have a stream open nearly all the time, once all of them have begun; so the first stop may cut none.
+    options.extend(["--restarts", "4", "--json", "--clients", "60"]);
     let Some(output) = check("nginx", &server(), &options) else {
         return;
     };
@@ -133,7 +133,8 @@ fn a_server_that_cuts_its_streams_fails_the_pipeline_and_the_losses_are_named() 
     let streams = lost.iter().filter(|lost| lost["request"] == "events");
     let cut = |lost: &Value| lost["what"].as_str().unwrap().starts_with("cut after ");
     assert!(streams.clone().count() > 0 && streams.clone().all(cut));
-    assert_eq!(result["restarts"][0]["exit_code"], 1);
+    let restarts = result["restarts"].as_array().unwrap();
+    assert!(restarts.iter().any(|restart| restart["exit_code"] == 1));
     let logs = result["logs"].as_str().expect("the logs are kept");
     std::fs::remove_dir_all(logs).unwrap();
 }
