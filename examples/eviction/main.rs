@@ -9,13 +9,13 @@
 //!
 //! | variable | meaning | default | in the play |
 //! |---|---|---|---|
-//! | `HANDOFF_SECONDS` | the nonce is handed out so long after the eviction: longer than an evicted worker can live | 660 | 4.5 |
+//! | `HANDOFF_SECONDS` | the nonce is handed out so long after the eviction: longer than an evicted worker can live | 660 | 4 |
 //! | `TTL_SECONDS` | a mark that nobody lifts lifts itself after this | 900 | 6 |
 //! | `EVICTION_SECONDS` | how long the coordinator has to hear of an eviction | 10 | |
-//! | `FREEZE_SECONDS` | how long a job may take to freeze | 1 | |
+//! | `FREEZE_SECONDS` | how long a job may take to freeze | 1 | 0.5 |
 //! | `SAVE_SECONDS` | how long it may take to save one | 2 | |
 //! | `STATE` | the directory for marks and saved work | | a temporary one |
-//! | `GRACEFUL_SHUTDOWN_..` | of the workers: see `Timeouts::from_env` | | 1.5 s for the drain |
+//! | `GRACEFUL_SHUTDOWN_..` | of the workers: see `Timeouts::from_env` | | 1 s for the drain |
 //!
 //! The roles can be had alone: `STATE=.. eviction coordinator` takes its listening socket on stdin, and
 //! `STATE=.. COORDINATOR=IP:PORT eviction worker NAME` works for it.

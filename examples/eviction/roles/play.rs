@@ -51,11 +51,11 @@ async fn play() -> Result<(), BoxError> {
     // Whoever has least gets the next: the odd ones go to the east.
     desk.submit(job(1, 20, Manner::Heeds)).await?;
     desk.submit(job(2, 25, Manner::Freezes)).await?;
-    desk.submit(job(3, 60, Manner::Freezes)).await?;
+    desk.submit(job(3, 40, Manner::Freezes)).await?;
     desk.submit(job(4, 25, Manner::Freezes)).await?;
-    desk.submit(job(5, 60, Manner::SaveFails)).await?;
+    desk.submit(job(5, 36, Manner::SaveFails)).await?;
     desk.submit(job(6, 25, Manner::Freezes)).await?;
-    desk.submit(job(7, 60, Manner::Sticks)).await?;
+    desk.submit(job(7, 36, Manner::Sticks)).await?;
     sleep(Duration::from_secs(1)).await;
 
     east.signal(Signal::SIGTERM)?;
@@ -80,15 +80,18 @@ async fn play() -> Result<(), BoxError> {
         .await?;
     desk.submit(job(10, 5, Manner::Freezes)).await?;
 
-    west.signal(Signal::SIGTERM)?;
-    west.exit().await?;
-    desk.until("west's mark lifts", |all| all["west"]["phase"] == "serving")
+    desk.until("job 10 is done", |all| all["east"]["in_flight"] == 0)
+        .await?;
+    east.signal(Signal::SIGTERM)?;
+    east.exit().await?;
+    say.line("nobody comes in its place");
+    desk.until("the mark lifts", |all| all["east"]["phase"] == "serving")
         .await?;
 
     desk.submit(job(11, 60, Manner::Freezes)).await?;
     sleep(Duration::from_millis(500)).await;
-    east.signal(Signal::SIGINT)?;
-    east.exit().await?;
+    west.signal(Signal::SIGINT)?;
+    west.exit().await?;
     coordinator.signal(Signal::SIGTERM)?;
     coordinator.exit().await
 }

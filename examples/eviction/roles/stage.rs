@@ -18,12 +18,13 @@ use super::say::{Say, BEGUN};
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// What the play sets, unless it is set.
-const SHORTENED: [(&str, &str); 6] = [
-    ("HANDOFF_SECONDS", "4.5"),
+const SHORTENED: [(&str, &str); 7] = [
+    ("HANDOFF_SECONDS", "4"),
     ("TTL_SECONDS", "6"),
+    ("FREEZE_SECONDS", "0.5"),
     ("GRACEFUL_SHUTDOWN_LAME_DUCK", "0.5"),
     ("GRACEFUL_SHUTDOWN_SETTLE", "0.1"),
-    ("GRACEFUL_SHUTDOWN_TIMEOUT", "1.5"),
+    ("GRACEFUL_SHUTDOWN_TIMEOUT", "1"),
     ("GRACEFUL_SHUTDOWN_CLOSE_TIMEOUT", "0.5"),
 ];
 
