@@ -17,15 +17,17 @@ use crate::process::{within, Desk};
 /// What somebody was told: on which path, and what.
 pub(crate) type Calls = UnboundedReceiver<(String, Value)>;
 
-/// The next call on `path`.
+/// The next call on `path`, whatever else is called meanwhile.
 pub(crate) async fn next(calls: &mut Calls, path: &str) -> Value {
-    loop {
-        let call = within(path, calls.recv()).await;
-        let (at, body) = call.unwrap_or_else(|| panic!("no call on `{path}`"));
-        if at == path {
-            return body;
+    let next = async {
+        while let Some((at, body)) = calls.recv().await {
+            if at == path {
+                return body;
+            }
         }
-    }
+        panic!("no call on `{path}`");
+    };
+    within(path, next).await
 }
 
 /// One instance of a worker, which takes every job and never ends one.

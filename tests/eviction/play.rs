@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
-use crate::process::{assert_in_order, eviction, within, Running, LIMIT};
+use crate::process::{assert_in_order, eviction, within, Directory, Running, LIMIT};
 
 #[tokio::test]
 async fn the_play_shows_an_eviction_from_the_signal_to_the_replacement() {
@@ -46,11 +46,17 @@ async fn the_play_shows_an_eviction_from_the_signal_to_the_replacement() {
 }
 
 #[tokio::test]
-async fn whoever_stops_the_play_stops_its_processes() {
-    let mut play = Running::start(eviction(&[], &[]));
-    play.says("west is here").await;
-    play.signal(Signal::SIGTERM);
-    play.exit_with(1).await;
+async fn whoever_stops_or_kills_the_play_leaves_no_process_behind() {
+    for (signal, code) in [(Signal::SIGTERM, Some(1)), (Signal::SIGKILL, None)] {
+        // One that is killed cannot tidy up.
+        let directory = Directory::new();
+        let mut command = eviction(&[], &[]);
+        command.env("TMPDIR", directory.path());
+        let mut play = Running::start(command);
+        play.says("west is here").await;
+        play.signal(signal);
+        play.exit_with(code).await;
+    }
 }
 
 #[tokio::test]

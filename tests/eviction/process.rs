@@ -103,14 +103,16 @@ impl Running {
 
     /// Reads up to a line with `part`.
     pub(crate) async fn says(&mut self, part: &str) {
-        loop {
-            let line = within(part, self.lines.next_line()).await.expect("UTF-8");
-            let line = line.unwrap_or_else(|| panic!("no `{part}` in:\n{}", self.said));
-            self.said += &(line.clone() + "\n");
-            if line.contains(part) {
-                return;
+        let read = async {
+            while let Some(line) = self.lines.next_line().await.expect("UTF-8") {
+                self.said += &(line.clone() + "\n");
+                if line.contains(part) {
+                    return;
+                }
             }
-        }
+            panic!("no `{part}` in:\n{}", self.said);
+        };
+        within(part, read).await;
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -120,11 +122,11 @@ impl Running {
 
     /// Everything that it said until it exited with 0.
     pub(crate) async fn exit(self) -> String {
-        self.exit_with(0).await
+        self.exit_with(Some(0)).await
     }
 
-    /// The pipe ends when the last process has let go of it.
-    pub(crate) async fn exit_with(mut self, code: i32) -> String {
+    /// The same with another code, or none if it was killed. The pipe ends when the last process has let go of it.
+    pub(crate) async fn exit_with(mut self, code: Option<i32>) -> String {
         while let Some(line) = within("the rest", self.lines.next_line())
             .await
             .expect("UTF-8")
@@ -132,7 +134,7 @@ impl Running {
             self.said += &(line + "\n");
         }
         let status = within("the exit", self.child.wait()).await.expect("ours");
-        assert_eq!(status.code(), Some(code), "{}", self.said);
+        assert_eq!(status.code(), code, "{}", self.said);
         self.said
     }
 
