@@ -4,9 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -19,26 +17,9 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) use crate::common::{assert_in_order, within, LIMIT};
 
-pub(crate) async fn within<T>(what: &str, future: impl std::future::Future<Output = T>) -> T {
-    match tokio::time::timeout(LIMIT, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("{what}: not within {LIMIT:?}"),
-    }
-}
-
-/// Asserts that `text` has these parts in this order.
-#[track_caller]
-pub(crate) fn assert_in_order(text: &str, parts: &[&str]) {
-    let mut rest = text;
-    for part in parts {
-        match rest.split_once(part) {
-            Some((_, after)) => rest = after,
-            None => panic!("`{part}` is missing, or not where it belongs:\n{text}"),
-        }
-    }
-}
+use crate::common::example;
 
 /// A directory that goes with the test.
 pub(crate) struct Directory(PathBuf);
@@ -69,21 +50,8 @@ impl Drop for Directory {
 }
 
 pub(crate) fn eviction(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let this = std::env::current_exe().expect("this test has a path");
-    let target: PathBuf = this.ancestors().nth(2).expect("it is in deps").into();
-    let path = target.join("examples").join("eviction");
-    assert!(
-        path.exists(),
-        "{path:?} is missing: run `cargo build --all-features --examples`"
-    );
-    let mut command = Command::new(path);
-    command
-        .args(arguments)
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+    let mut command = example("eviction");
+    command.args(arguments).envs(variables.iter().copied());
     command
 }
 
