@@ -1,14 +1,16 @@
 //! Requests per second over loopback: of `axum::serve` with the layer beside it without, and of `Shutdown::serve` beside
 //! `axum::serve`, both with the layer.
 //!
-//! `cargo bench --features server --bench end_to_end`; needs `wrk`. Server and load are processes of their own; pairs take
-//! turns, each with a server of its own, and which of the pair comes first alternates.
+//! `cargo bench --features server --bench end_to_end`; needs `wrk` and Linux. Server and load are processes of their own;
+//! the two take turns, each time with a server of its own, and which comes first alternates. Of each the best turn
+//! counts, as everywhere here. Beside the rate, which a machine that is shared disturbs most, stands the processor time
+//! of the server for a request.
 
 mod common;
 
-use std::env;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::{env, fs};
 
 use axum::routing::get;
 use axum::Router;
@@ -16,8 +18,8 @@ use tower_drain::{DrainLayer, Shutdown};
 
 use common::report::{Report, Target};
 
-const PAIRS: usize = 8;
-const SECONDS: &str = "4";
+const TURNS: usize = 12;
+const SECONDS: &str = "2";
 
 const WITHOUT: &str = "without";
 const WITH: &str = "with";
@@ -75,7 +77,14 @@ impl Drop for Server {
     }
 }
 
-fn requests_per_second(which: &str) -> f64 {
+/// What one turn showed, or the best of several.
+struct Turn {
+    per_second: f64,
+    /// In ticks of the kernel.
+    processor_per_request: f64,
+}
+
+fn turn(which: &str) -> Turn {
     let itself = env::current_exe().expect("a bench has a path");
     let server = Command::new(itself)
         .args(["serve", which])
@@ -93,31 +102,52 @@ fn requests_per_second(which: &str) -> f64 {
             .output()
             .expect("wrk is installed");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let rate = text
-            .lines()
-            .find_map(|line| line.strip_prefix("Requests/sec:")?.trim().parse().ok());
-        rate.unwrap_or_else(|| panic!("wrk failed:\n{text}"))
+        let number = |line: &str| {
+            let mut words = line.split_whitespace();
+            words.find_map(|word| word.parse::<f64>().ok())
+        };
+        let rate = text.lines().find(|line| line.starts_with("Requests/sec:"));
+        let count = text.lines().find(|line| line.contains(" requests in "));
+        match (rate.and_then(number), count.and_then(number)) {
+            (Some(rate), Some(count)) => (rate, count),
+            _ => panic!("wrk failed:\n{text}"),
+        }
     };
-    let _: f64 = load("1");
-    load(SECONDS)
+    load("1");
+    let before = processor_ticks(server.0.id());
+    let (per_second, requests) = load(SECONDS);
+    let ticks = processor_ticks(server.0.id()) - before;
+    Turn {
+        per_second,
+        processor_per_request: ticks / requests,
+    }
+}
+
+/// User and system time of a process: the 14th and 15th word of its `stat`.
+fn processor_ticks(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let behind_name = stat.rsplit(") ").next().expect("it has a name");
+    let words = behind_name.split(' ').skip(11).take(2);
+    words
+        .map(|word| word.parse::<f64>().expect("a number"))
+        .sum()
 }
 
 fn compare(report: &mut Report, what: &str, [ours, theirs]: [&str; 2]) {
-    let mut ratios: Vec<f64> = (0..PAIRS)
-        .map(|pair| match pair % 2 {
-            0 => {
-                let theirs = requests_per_second(theirs);
-                requests_per_second(ours) / theirs
-            }
-            _ => requests_per_second(ours) / requests_per_second(theirs),
-        })
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    let median = (ratios[(PAIRS - 1) / 2] + ratios[PAIRS / 2]) / 2.0;
-    let what = format!("requests per second, {what}");
-    report.row(&what, median, 3, Target::AtLeast(0.98));
-    let least = format!("{what}: least of the pairs");
-    report.row(&least, ratios[0], 3, Target::None);
-    let most = format!("{what}: most of the pairs");
-    report.row(&most, ratios[PAIRS - 1], 3, Target::None);
+    let mut best = [ours, theirs].map(|which| (which, turn(which)));
+    for round in 1..TURNS {
+        for index in [round % 2, (round + 1) % 2] {
+            let (which, best) = &mut best[index];
+            let now = turn(which);
+            best.per_second = best.per_second.max(now.per_second);
+            best.processor_per_request = best.processor_per_request.min(now.processor_per_request);
+        }
+    }
+    let [(_, ours), (_, theirs)] = best;
+    let rate = ours.per_second / theirs.per_second;
+    let what_rate = format!("requests per second, {what}");
+    report.row(&what_rate, rate, 3, Target::AtLeast(0.98));
+    let processor = ours.processor_per_request / theirs.processor_per_request;
+    let what_processor = format!("processor time per request, {what}");
+    report.row(&what_processor, processor, 3, Target::None);
 }
