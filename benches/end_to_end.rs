@@ -1,7 +1,8 @@
-//! Requests per second over loopback: of `axum::serve` with the layer beside it without, and of `Shutdown::serve` beside
-//! `axum::serve`, both with the layer.
+//! Requests per second over loopback: of `axum::serve` with the layer beside it without any, and beside it with one that
+//! does nothing, which `Router::layer` boxes and clones as well; and of `Shutdown::serve` beside `axum::serve`, both with
+//! the layer.
 //!
-//! `cargo bench --features server --bench end_to_end`; needs `wrk` and Linux. Server and load are processes of their own;
+//! `cargo bench --features axum,server --bench end_to_end`; needs `wrk` and Linux. Server and load are processes of their own;
 //! the two take turns, each time with a server of its own, and which comes first alternates. Of each the best turn
 //! counts, as everywhere here. Beside the rate, which a machine that is shared disturbs most, stands the processor time
 //! of the server for a request.
@@ -10,10 +11,11 @@ mod common;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::{env, fs};
+use std::{env, fs, io};
 
 use axum::routing::get;
 use axum::Router;
+use tower::layer::util::Identity;
 use tower_drain::{DrainLayer, Shutdown};
 
 use common::report::{Report, Target};
@@ -22,6 +24,7 @@ const TURNS: usize = 12;
 const SECONDS: &str = "2";
 
 const WITHOUT: &str = "without";
+const NOTHING: &str = "nothing";
 const WITH: &str = "with";
 const SERVE: &str = "serve";
 
@@ -35,6 +38,11 @@ fn main() {
                 &mut report,
                 "with the layer, of those without",
                 [WITH, WITHOUT],
+            );
+            compare(
+                &mut report,
+                "with the layer, of those with one that does nothing",
+                [WITH, NOTHING],
             );
             compare(
                 &mut report,
@@ -56,6 +64,9 @@ async fn serve(which: &str) {
     println!("{}", listener.local_addr().expect("it is bound"));
     match which {
         WITHOUT => axum::serve(listener, app).await.expect("it serves"),
+        NOTHING => axum::serve(listener, app.layer(Identity::new()))
+            .await
+            .expect("it serves"),
         WITH => axum::serve(listener, app.layer(layer))
             .await
             .expect("it serves"),
@@ -80,7 +91,7 @@ impl Drop for Server {
 /// What one turn showed, or the best of several.
 struct Turn {
     per_second: f64,
-    /// In ticks of the kernel.
+    /// In nanoseconds.
     processor_per_request: f64,
 }
 
@@ -114,23 +125,25 @@ fn turn(which: &str) -> Turn {
         }
     };
     load("1");
-    let before = processor_ticks(server.0.id());
+    let before = processor_time(server.0.id());
     let (per_second, requests) = load(SECONDS);
-    let ticks = processor_ticks(server.0.id()) - before;
+    let time = processor_time(server.0.id()) - before;
     Turn {
         per_second,
-        processor_per_request: ticks / requests,
+        processor_per_request: time / requests,
     }
 }
 
-/// User and system time of a process: the 14th and 15th word of its `stat`.
-fn processor_ticks(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
-    let behind_name = stat.rsplit(") ").next().expect("it has a name");
-    let words = behind_name.split(' ').skip(11).take(2);
-    words
-        .map(|word| word.parse::<f64>().expect("a number"))
-        .sum()
+/// The first word of the `schedstat` of each thread.
+fn processor_time(pid: u32) -> f64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let time = |thread: io::Result<fs::DirEntry>| {
+        let schedstat = fs::read_to_string(thread?.path().join("schedstat"))?;
+        let word = schedstat.split(' ').next().unwrap_or_default();
+        Ok(word.parse::<f64>().expect("a number"))
+    };
+    let times: io::Result<Vec<_>> = threads.map(time).collect();
+    times.expect("its threads stay").iter().sum()
 }
 
 fn compare(report: &mut Report, what: &str, [ours, theirs]: [&str; 2]) {

@@ -12,5 +12,6 @@ measure() {
     done
 }
 measure default contention allocations instructions overhead
-measure server,stream chunks streams open_sockets end_to_end
+measure server,stream chunks streams open_sockets
+measure axum,server end_to_end
 python3 benches/report.py

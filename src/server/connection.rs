@@ -18,10 +18,10 @@ use tower_service::Service;
 
 use super::io::Io;
 use super::leaving::{Leaving, FIRST_REQUEST};
+use super::peer::Origin;
 use super::requests::Requests;
 use super::streams::StreamsOwner;
 use super::tally::{Tally, ABANDON, STOP};
-use super::PeerAddr;
 use crate::BoxError;
 
 /// How long a handshake may take.
@@ -37,16 +37,15 @@ pub(super) enum Ended {
     Unflushed,
 }
 
-pub(super) async fn serve<H, T, A, S, B>(
+pub(super) async fn serve<H, T, S, B>(
     handshake: H,
-    peer: PeerAddr<A>,
+    origin: Origin,
     app: S,
     tally: Arc<Tally>,
 ) -> Ended
 where
     H: Future<Output = Result<T, BoxError>>,
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    A: Clone + Send + Sync + 'static,
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
@@ -67,7 +66,7 @@ where
             .http2()
             .timer(TokioTimer::new())
             .enable_connect_protocol();
-        let requests = Requests::new(app, peer, tally.clone());
+        let requests = Requests::new(app, origin, tally.clone());
         let io = TokioIo::new(Io::new(io, tally.clone()));
         let connection = pin!(builder.serve_connection_with_upgrades(io, requests));
         drive(connection, accepted, &tally, |connection| {

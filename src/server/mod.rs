@@ -11,6 +11,7 @@ mod io;
 mod leaving;
 mod peer;
 mod requests;
+mod router;
 mod serve;
 mod streams;
 mod tally;
@@ -37,6 +38,7 @@ pub use self::{
 
 use self::connections::Connections;
 use self::door::Door;
+use self::peer::Origin;
 use self::tally::{DRAINED, STOP};
 use crate::shutdown::stages::{Served, ServerStages};
 use crate::{BoxError, DrainHandle, Phase};
@@ -60,6 +62,7 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    let app = router::ready(app);
     let mut door = Door::new(listener);
     let mut connections = Connections::new(stages.connections);
     let mut accept_closed = Once::new(stages.accept_closed);
@@ -89,8 +92,9 @@ where
             }
         });
         match event.await {
-            Event::Accepted(Some((handshake, peer))) => connections
-                .add(|tally| connection::serve(handshake, PeerAddr(peer), app.clone(), tally)),
+            Event::Accepted(Some((handshake, peer))) => connections.add(|tally| {
+                connection::serve(handshake, Origin::new(PeerAddr(peer)), app.clone(), tally)
+            }),
             Event::Accepted(None) => {
                 connections.stops_listening();
                 if stop.is_over {

@@ -8,10 +8,30 @@ use http::Extensions;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerAddr<A = SocketAddr>(pub A);
 
-impl<A: Clone + Send + Sync + 'static> PeerAddr<A> {
-    pub(super) fn put_into(&self, extensions: &mut Extensions) {
+/// The extensions that every request of a connection begins with. A copy has the room of the original, and with what a
+/// router adds it need not grow, which costs more than all the insertions.
+#[derive(Clone)]
+pub(super) struct Origin(Extensions);
+
+#[derive(Clone)]
+struct Room<const N: usize>;
+
+impl Origin {
+    pub(super) fn new<A: Clone + Send + Sync + 'static>(peer: PeerAddr<A>) -> Self {
+        let mut extensions = Extensions::new();
+        extensions.insert(Room::<0>);
+        extensions.insert(Room::<1>);
+        extensions.insert(Room::<2>);
+        extensions.insert(Room::<3>);
+        extensions.clear();
         #[cfg(feature = "axum")]
-        extensions.insert(axum::extract::ConnectInfo(self.0.clone()));
-        extensions.insert(self.clone());
+        extensions.insert(axum::extract::ConnectInfo(peer.0.clone()));
+        extensions.insert(peer);
+        Self(extensions)
+    }
+
+    pub(super) fn put_into(&self, extensions: &mut Extensions) {
+        let own = std::mem::replace(extensions, self.0.clone());
+        extensions.extend(own);
     }
 }

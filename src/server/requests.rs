@@ -11,25 +11,24 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::HeldBody;
+use super::peer::Origin;
 use super::tally::{Held, Tally};
-use super::PeerAddr;
 
-pub(super) struct Requests<S, A> {
+pub(super) struct Requests<S> {
     app: S,
-    peer: PeerAddr<A>,
+    origin: Origin,
     tally: Arc<Tally>,
 }
 
-impl<S, A> Requests<S, A> {
-    pub(super) fn new(app: S, peer: PeerAddr<A>, tally: Arc<Tally>) -> Self {
-        Self { app, peer, tally }
+impl<S> Requests<S> {
+    pub(super) fn new(app: S, origin: Origin, tally: Arc<Tally>) -> Self {
+        Self { app, origin, tally }
     }
 }
 
-impl<S, A, B> hyper::service::Service<Request<Incoming>> for Requests<S, A>
+impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone,
-    A: Clone + Send + Sync + 'static,
 {
     type Response = Response<HeldBody<B>>;
     type Error = S::Error;
@@ -38,7 +37,7 @@ where
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let http2 = request.version() == Version::HTTP_2;
         let held = self.tally.request(http2);
-        self.peer.put_into(request.extensions_mut());
+        self.origin.put_into(request.extensions_mut());
         Answer {
             state: State::Called {
                 app: self.app.clone(),

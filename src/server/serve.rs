@@ -27,6 +27,10 @@ impl Shutdown {
     /// your own [`Accept`]. `app` is any tower service, cloned for each request; it finds its peer's address as
     /// [`PeerAddr`](crate::PeerAddr) in the extensions. An error of it ends the connection without an answer.
     ///
+    /// axum's `Router` builds its fallback anew for every request, and the layers around it, until it has its state.
+    /// With the feature `axum` that is done here once; without it, or where the router is inside of another service,
+    /// give it `router.with_state(())`.
+    ///
     /// # Connections
     ///
     /// - A handshake may take 10 s, the head of a request 30 s from its first byte, and a connection that has sent no

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use http::Request;
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tower::service_fn;
 
@@ -98,16 +99,20 @@ async fn a_unix_socket_is_served_with_its_backlog() {
 }
 
 #[tokio::test]
-async fn a_handler_sees_where_its_peer_is() {
+async fn a_handler_sees_where_its_peer_is_beside_what_hyper_tells_it() {
     let (_server, addr) = Server::over_tcp(service_fn(|request: Request<Incoming>| async move {
         let PeerAddr(peer) = request.extensions().get::<PeerAddr>().unwrap();
-        text(format!("{peer}."))
+        let upgrades = request.extensions().get::<OnUpgrade>().is_some();
+        text(format!("{peer} {upgrades}."))
     }))
     .await;
     let mut peer = connect(addr).await;
-    send(&mut peer, GET).await;
     let own = peer.local_addr().unwrap();
-    read_until(&mut peer, &format!("{own}.")).await;
+    send(&mut peer, GET).await;
+    read_until(&mut peer, &format!("{own} false.")).await;
+    let upgrade = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: a\r\n\r\n";
+    send(&mut peer, upgrade).await;
+    read_until(&mut peer, &format!("{own} true.")).await;
 }
 
 #[cfg(feature = "axum")]
@@ -127,6 +132,34 @@ async fn a_router_of_axum_is_served_with_its_connect_info() {
     read_until(&mut peer, &format!("{own}.")).await;
     server.close_and_stop();
     assert_eq!(server.returned().await, 0);
+}
+
+/// Every one of them would go through what all clones of the layer share.
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn the_layers_of_a_router_are_put_around_its_fallback_once_and_not_per_request() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::Arc;
+
+    let layered = Arc::new(AtomicUsize::new(0));
+    let count = layered.clone();
+    let layer = tower::layer::layer_fn(move |inner: axum::routing::Route| {
+        count.fetch_add(1, Ordering::Relaxed);
+        inner
+    });
+    let app = axum::Router::new()
+        .fallback(|| async { "hello" })
+        .layer(layer);
+    let (_server, addr) = Server::over_tcp(app).await;
+    let mut peer = connect(addr).await;
+    send(&mut peer, GET).await;
+    read_until(&mut peer, "hello").await;
+    let before = layered.load(Ordering::Relaxed);
+    for _ in 0..3 {
+        send(&mut peer, GET).await;
+        read_until(&mut peer, "hello").await;
+    }
+    assert_eq!(layered.load(Ordering::Relaxed), before);
 }
 
 #[tokio::test]
