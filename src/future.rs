@@ -188,25 +188,23 @@ where
             return Poll::Ready(Ok(take_rejection(this.rare)));
         };
         if !admitted.is_cut() {
-            // Declared before the answer, so that a panic drops it after the answer.
-            let mut held;
             match future.poll(cx) {
-                Poll::Ready(Ok(mut response)) => {
-                    held = this.admitted.take();
-                    let mut watch = Watch::default();
-                    if let Some(admitted) = &mut held {
-                        let is_plain = admitted.is_plain() && admitted.is_serving();
-                        if !(is_plain && is_short(response.body())) {
-                            let (mut parts, body) = response.into_parts();
-                            let rare = this.rare.as_deref();
-                            watch = this.call.answered(rare, admitted, &mut parts, &body);
-                            response = Response::from_parts(parts, body);
-                        }
+                Poll::Ready(Ok(response)) => {
+                    let is_plain = admitted.is_plain() && admitted.is_serving();
+                    if is_plain && is_short(response.body()) {
+                        let held = this.admitted.take();
+                        // Ends the handler before the count can end.
+                        this.future.set(None);
+                        let body = |body| ResponseBody::new(body, held, Watch::default());
+                        return Poll::Ready(Ok(response.map(body)));
                     }
-                    // Ends the handler before the count can end.
+                    let (mut parts, body) = response.into_parts();
+                    let rare = this.rare.as_deref();
+                    let watch = this.call.answered(rare, admitted, &mut parts, &body);
+                    let held = this.admitted.take();
                     this.future.set(None);
-                    let answer = response.map(|body| ResponseBody::new(body, held, watch));
-                    return Poll::Ready(Ok(answer));
+                    let body = ResponseBody::new(body, held, watch);
+                    return Poll::Ready(Ok(Response::from_parts(parts, body)));
                 }
                 Poll::Ready(Err(error)) => {
                     this.future.set(None);

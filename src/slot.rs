@@ -106,6 +106,8 @@ pub(crate) struct Slot<R> {
     /// The slot's own copy, for it goes along with each request.
     #[cfg(feature = "stream")]
     pub(crate) stream: Arc<crate::stream::StreamConfig>,
+    index: usize,
+    slots: usize,
     peers: Arc<Padded<Peers<R>>>,
 }
 
@@ -113,8 +115,11 @@ impl<R> Slot<R> {
     /// The slot of the calling thread, or this one if the table is gone.
     #[inline]
     pub(crate) fn local(self: &Arc<Self>) -> Arc<Self> {
-        let peers = &self.peers.0;
-        peers[shard_of_thread(peers.len())]
+        let index = shard_of_thread(self.slots);
+        if index == self.index {
+            return self.clone();
+        }
+        self.peers.0[index]
             .get()
             .and_then(Weak::upgrade)
             .unwrap_or_else(|| self.clone())
@@ -147,13 +152,16 @@ impl<R> Table<R> {
         let slots: Box<[_]> = shards
             .iter()
             .zip(peers.0.iter())
-            .map(|(shard, peer)| {
+            .enumerate()
+            .map(|(index, (shard, peer))| {
                 let slot = Arc::new(Slot {
                     shard: shard.clone(),
                     config: config.clone(),
                     is_plain: config.is_plain(),
                     #[cfg(feature = "stream")]
                     stream: Arc::new(config.stream.clone()),
+                    index,
+                    slots: shards.len(),
                     peers: peers.clone(),
                 });
                 peer.get_or_init(|| Arc::downgrade(&slot));
