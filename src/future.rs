@@ -59,14 +59,14 @@ pub(crate) struct Call {
 
 impl Call {
     #[inline(always)]
+    pub(crate) fn new(name: Name, peer: Peer, grpc: Option<Grpc>) -> Self {
+        Self { name, peer, grpc }
+    }
+
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        let mut call = Self {
-            name: Name::NONE,
-            peer: Peer::of(request),
-            grpc: Grpc::of(request.headers()),
-        };
-        call.name.set(request.method(), request.uri());
-        call
+        let mut name = Name::NONE;
+        name.set(request.method(), request.uri());
+        Self::new(name, Peer::of(request), Grpc::of(request.headers()))
     }
 
     pub(crate) fn called(&self) -> Called {

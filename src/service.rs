@@ -9,8 +9,9 @@ use tower_service::Service;
 
 use crate::connection::Peer;
 use crate::future::Call;
+use crate::grpc::Grpc;
 use crate::slot::{Slot, Table};
-use crate::tracker::{Admitted, Waiter, Wakes};
+use crate::tracker::{Admitted, Name, Waiter, Wakes};
 use crate::{
     BoxError, DrainGuard, Rejection, RequestHead, ResponseBody, ResponseFuture, Unavailable,
 };
@@ -173,7 +174,10 @@ where
         let Some(admitted) = admitted else {
             return self.reject(&request);
         };
-        let call = Call::of(&request);
+        let mut name = Name::NONE;
+        name.set(request.method(), request.uri());
+        let peer = Peer::of(&request);
+        let grpc = Grpc::of(request.headers());
         #[cfg(feature = "stream")]
         let rare = match self.slot.is_plain {
             true => None,
@@ -181,7 +185,8 @@ where
         };
         #[cfg(not(feature = "stream"))]
         let rare = None;
-        ResponseFuture::serving(self.inner.call(request), admitted, call, rare)
+        let future = self.inner.call(request);
+        ResponseFuture::serving(future, admitted, Call::new(name, peer, grpc), rare)
     }
 }
 
