@@ -125,7 +125,8 @@
 //!
 //! # Where the layer goes
 //!
-//! - Outside queues and limits (`Buffer`, `ConcurrencyLimit`, `RateLimit`), or what waits in them is not counted.
+//! - Outside queues and limits (`Buffer`, `ConcurrencyLimit`, `RateLimit`): what waits in one outside the layer is not
+//!   counted yet, and rejected when its turn comes.
 //! - Outside timeouts and catch-panic, whose answers belong to the request.
 //! - Inside CORS, or a browser hides the 503 from its page; inside tracing and metrics, or they miss it.
 //! - Probes are mounted outside, or [exempt](DrainLayer::exempt).
