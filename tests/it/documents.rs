@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::OnceLock;
 
-const MANIFEST: &str = include_str!("../../Cargo.toml");
 const README: &str = include_str!("../../README.md");
 const BENCHMARKS: &str = include_str!("../../BENCHMARKS.md");
 const OPERATING: &str = include_str!("../../OPERATING.md");
@@ -33,6 +33,16 @@ fn pages() -> Vec<(&'static str, String)> {
     let rules = std::fs::read_to_string(root().join("CONTRIBUTING.md"));
     pages.extend(rules.map(|page| ("CONTRIBUTING.md", page)));
     pages
+}
+
+/// As it was written: cargo rewrites that of a published package.
+fn manifest() -> &'static str {
+    static MANIFEST: OnceLock<String> = OnceLock::new();
+    MANIFEST.get_or_init(|| {
+        let names = ["Cargo.toml.orig", "Cargo.toml"].iter();
+        let mut read = names.map(|name| std::fs::read_to_string(root().join(name)));
+        read.find_map(Result::ok).expect("a manifest")
+    })
 }
 
 fn root() -> &'static Path {
@@ -85,7 +95,7 @@ fn quoted(line: &str) -> Vec<&str> {
 }
 
 fn features() -> BTreeSet<&'static str> {
-    let (_, section) = MANIFEST.split_once("[features]\n").unwrap();
+    let (_, section) = manifest().split_once("[features]\n").unwrap();
     let lines = section.lines().take_while(|line| !line.starts_with('['));
     let names = lines.filter_map(|line| Some(line.split_once(" = [")?.0));
     names.filter(|name| !name.starts_with('#')).collect()
@@ -93,7 +103,7 @@ fn features() -> BTreeSet<&'static str> {
 
 /// The features that a target of this kind needs; `None` if there is no such target.
 fn needs(kind: &str, name: &str) -> Option<Vec<&'static str>> {
-    let section = MANIFEST
+    let section = manifest()
         .split(&format!("[[{kind}]]\n"))
         .skip(1)
         .map(|rest| rest.split("\n[").next().unwrap())
@@ -197,7 +207,7 @@ fn the_readme_has_a_row_for_every_feature() {
     assert!(features.remove("default"));
     assert_eq!(told, features);
     assert!(
-        MANIFEST.contains("\ndefault = [\"shutdown\"]\n")
+        manifest().contains("\ndefault = [\"shutdown\"]\n")
             && README.contains("| `shutdown` (default) |")
     );
 }
@@ -207,7 +217,7 @@ fn the_versions_of_the_readme_are_those_of_the_manifest() {
     let (_, versions) = README.split_once("## Versions\n\n").unwrap();
     let versions = versions.replace('\n', " ");
     let of = |name: &str| {
-        let mut lines = MANIFEST.lines();
+        let mut lines = manifest().lines();
         let line = lines
             .find(|line| line.starts_with(&format!("{name} = ")))
             .unwrap();
@@ -224,7 +234,7 @@ fn the_versions_of_the_readme_are_those_of_the_manifest() {
     );
     let rest = format!("http {http}, tower-layer and tower-service {tower}, tokio {tokio}.");
     assert!(versions.contains(&rest), "{versions}");
-    for line in MANIFEST
+    for line in manifest()
         .lines()
         .filter(|line| line.contains("Needs Rust 1."))
     {
