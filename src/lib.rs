@@ -2,7 +2,7 @@
 //!
 //! [`DrainLayer`] counts the requests of a tower service until their response body is dropped. Its [`DrainHandle`]
 //! begins the drain, waits for its end, says who holds it, and cuts what is left. It works over every service of `http`
-//! requests and responses: axum, tonic, or hyper by way of hyper-util.
+//! requests and responses whose bodies are made of `Bytes`: axum, tonic, or hyper by way of hyper-util.
 //!
 //! # Example
 //!
