@@ -2,7 +2,7 @@
 //!
 //! [`DrainLayer`] counts the requests of a tower service until their response body is dropped. Its [`DrainHandle`]
 //! begins the drain, waits for its end, says who holds it, and cuts what is left. It works over every service of `http`
-//! requests and responses: axum, tonic, or hyper by way of hyper-util.
+//! requests and responses whose bodies are made of `Bytes`: axum, tonic, or hyper by way of hyper-util.
 //!
 //! # Example
 //!
@@ -125,7 +125,8 @@
 //!
 //! # Where the layer goes
 //!
-//! - Outside queues and limits (`Buffer`, `ConcurrencyLimit`, `RateLimit`), or what waits in them is not counted.
+//! - Outside queues and limits (`Buffer`, `ConcurrencyLimit`, `RateLimit`): what waits in one outside the layer is not
+//!   counted yet, and rejected when its turn comes.
 //! - Outside timeouts and catch-panic, whose answers belong to the request.
 //! - Inside CORS, or a browser hides the 503 from its page; inside tracing and metrics, or they miss it.
 //! - Probes are mounted outside, or [exempt](DrainLayer::exempt).

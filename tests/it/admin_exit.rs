@@ -2,9 +2,10 @@
 
 #[cfg(feature = "shutdown")]
 mod with_the_sequence {
+    use http::Method;
     use tower_drain::{DrainHandle, DrainReason, Phase, Shutdown};
 
-    use crate::admin_support::{admin, post, ready, said};
+    use crate::admin_support::{admin, order, post, ready, said};
     use crate::shutdown_support::timeouts;
     use crate::sockets_support::within;
 
@@ -30,6 +31,44 @@ mod with_the_sequence {
             (handle.phase(), handle.reason()),
             (Phase::Drained, Some(reason))
         );
+    }
+
+    /// In their order: a drain, its status, its end, and the exit.
+    #[test]
+    fn the_lines_of_the_page_for_operators_are_answered_as_it_says() {
+        const PAGE: &str = include_str!("../../OPERATING.md");
+        let handle = DrainHandle::new();
+        let service = admin(&handle);
+        let mut nonce = String::new();
+        let mut sent = 0;
+        for line in PAGE.lines().filter(|line| line.starts_with("admin ")) {
+            let (command, expected) = line.split_once(" # ").unwrap();
+            let path = format!("/{}", command.split_whitespace().nth(1).unwrap());
+            let answer = match command.split('\'').nth(1) {
+                None => said(&service, order(Method::GET, &path, "")),
+                Some(body) => {
+                    let body = body.replace("5178254360917353", &nonce);
+                    said(&service, post(&path, body))
+                }
+            };
+            assert_eq!(answer.status, 200, "{line}");
+            let text = answer.json().to_string();
+            if let Some(drain) = handle.nonce() {
+                nonce = drain.as_u64().to_string();
+            }
+            let told = expected.replace("5178254360917353", &nonce);
+            let is_told = match path.as_str() {
+                "/drain-status" => text.contains(r#""phase":"lame_duck""#),
+                _ => told == text || told.starts_with("the whole shutdown"),
+            };
+            assert!(is_told, "{line}: {text}");
+            sent += 1;
+        }
+        assert_eq!((sent, handle.phase()), (4, Phase::LameDuck));
+        assert!(handle
+            .resume(handle.nonce().unwrap())
+            .unwrap_err()
+            .is_sealed());
     }
 
     #[test]

@@ -192,7 +192,7 @@ async fn the_fast_one_ends_well_and_the_slow_one_is_ended_after_the_timeout() {
 fn a_request_that_never_waits_is_never_registered() {
     let mut app = App::new();
     let script = Script::new();
-    script.data("whole").hint(SizeHint::with_exact(5));
+    script.data("whole").hint(SizeHint::with_exact(16 * 1024));
     let mut opened = app.send(get("/"));
     app.handlers.next().answer(&script);
     let before = opened.waker_ref_count();

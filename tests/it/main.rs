@@ -40,6 +40,7 @@ mod agent_watchdog;
 mod auto_traits;
 mod conformance;
 mod debug;
+mod documents;
 #[cfg(feature = "axum")]
 mod example_page;
 mod guards;

@@ -8,7 +8,7 @@ use axum::routing::get;
 use axum::serve::Listener;
 use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_test::{assert_pending, task};
 use tower_drain::{
@@ -129,5 +129,29 @@ async fn connections_of_axum_are_served_in_the_lame_duck_after_the_socket_closed
     let answer = request(&mut stream).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
+    run.abort();
+}
+
+#[tokio::test]
+async fn a_socket_of_axums_own_stays_open_until_its_connections_are_told() {
+    let layer = DrainLayer::new();
+    let handle = layer.handle();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let app = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .layer(layer);
+    // Longer than the test: it ends between the close and the stop.
+    let timeouts = Timeouts::default().lame_duck(GENEROUS * 2).drain(GENEROUS);
+    let shutdown = Shutdown::new(handle.clone())
+        .timeouts(timeouts)
+        .stop_accepting(StopAccepting::AtLameDuck);
+    let run =
+        tokio::spawn(shutdown.run(|stop| axum::serve(listener, app).with_graceful_shutdown(stop)));
+    handle.request_exit("test");
+    handle.accept_closed().await;
+    let mut late = TcpStream::connect(addr).await.unwrap();
+    let answer = request(&mut late).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     run.abort();
 }

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use tower::{Layer, ServiceExt};
 use tower_drain::{BoxError, DrainLayer, HookOutcome, Shutdown};
 
-use crate::shutdown_support::{after, s, server, timeouts, Timeline};
+use crate::shutdown_support::{after, s, server, timeouts, work, Timeline};
 
 thread_local! {
     static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -161,6 +161,40 @@ async fn the_log_tells_the_budget_first_every_step_who_is_waited_for_and_the_rep
         assert!(last.contains(field), "no {field:?} in {last}");
     }
     assert!(lines.iter().all(|line| !line.contains("secret")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_body_that_nobody_polls_is_told_as_not_gone_and_a_guard_is_not_told_as_cut() {
+    Lines::listen();
+    let layer = DrainLayer::new();
+    let handle = layer.handle();
+    let endless = layer.layer(tower::service_fn(|_: Request<Body>| async {
+        let body = Body::from_stream(futures_util::stream::pending::<io::Result<Vec<u8>>>());
+        Ok::<_, Infallible>(Response::new(body))
+    }));
+    let ask = Request::get("/unread").body(Body::empty()).unwrap();
+    let _unread = endless.oneshot(ask).await.unwrap();
+    let _guard = handle.try_guard_as("a socket").unwrap();
+    work(&handle, 100.0);
+    let report = Shutdown::new(handle.clone())
+        .timeouts(timeouts().drain(s(1.0)))
+        .trigger(after(0.0))
+        .run(|stop| server(stop, handle, Timeline::new()))
+        .await
+        .unwrap();
+    assert_eq!(report.still_held.len(), 2);
+
+    let lines = Lines::get();
+    let unread = line(&lines, "cut: GET /unread, body");
+    assert!(unread.contains("is_gone=false"), "{unread}");
+    let tracked = line(&lines, "cut: (unnamed), handler");
+    assert!(tracked.contains("is_gone=true"), "{tracked}");
+    assert_eq!(
+        lines.iter().filter(|line| line.contains("is_gone")).count(),
+        2
+    );
+    let last = lines.last().unwrap();
+    assert!(last.contains("a socket, guard, "), "{last}");
 }
 
 #[tokio::test(start_paused = true)]

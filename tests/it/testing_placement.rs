@@ -1,18 +1,24 @@
 //! Where the layer goes: each row of the README's table, and what becomes of requests where it went elsewhere.
 
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
+use tokio::time::Instant;
 use tower::{service_fn, ServiceBuilder};
-use tower_drain::testing::{DrainTest, End};
+use tower_drain::testing::{DrainTest, End, OpenRequest};
 use tower_drain::{DrainHandle, DrainLayer, Phase};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use tracing::Span;
 
 use crate::testing_support::SECOND;
 
+type Seen = Arc<Mutex<Vec<u16>>>;
 type Answer = Response<Full<Bytes>>;
 
 async fn slow(_: Request<Full<Bytes>>) -> Result<Answer, Infallible> {
@@ -66,6 +72,72 @@ async fn inside_of_a_queue_the_layer_neither_counts_nor_keeps_what_waits_in_it()
         statuses.push(open.status().unwrap().as_u16());
     }
     assert_eq!(statuses, [200, 503, 503]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_limit_outside_of_the_layer_a_request_is_rejected_when_its_turn_comes() {
+    let layer = DrainLayer::new();
+    let handle = layer.handle();
+    let app = ServiceBuilder::new()
+        .concurrency_limit(1)
+        .layer(layer)
+        .service(service_fn(slow));
+    let test = DrainTest::new(app, handle.clone());
+    let open = [test.open("/1").await, test.open("/2").await];
+    assert_second_is_rejected(handle, open, 5).await;
+
+    let layer = DrainLayer::new();
+    let handle = layer.handle();
+    let app = ServiceBuilder::new()
+        .buffer(8)
+        .rate_limit(1, 7 * SECOND)
+        .layer(layer)
+        .service(service_fn(slow));
+    let test = DrainTest::new(app, handle.clone());
+    let open = [test.open("/1").await, test.open("/2").await];
+    assert_second_is_rejected(handle, open, 7).await;
+}
+
+async fn assert_second_is_rejected(handle: DrainHandle, open: [OpenRequest; 2], after: u64) {
+    assert_eq!(handle.in_flight(), 1);
+    let begun = Instant::now();
+    handle.begin_shutdown();
+    open[1].ended().await;
+    assert_eq!(open[1].status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(begun.elapsed().as_secs_f64().round(), after as f64);
+    open[0].ended().await;
+    assert_eq!(open[0].status(), Some(StatusCode::OK));
+}
+
+/// A layer that keeps the status of every answer that passes it.
+macro_rules! tracing {
+    ($seen:ident) => {{
+        let seen = $seen.clone();
+        TraceLayer::new_for_http().on_response(
+            move |response: &Response<_>, _: Duration, _: &Span| {
+                seen.lock().unwrap().push(response.status().as_u16());
+            },
+        )
+    }};
+}
+
+#[tokio::test(start_paused = true)]
+async fn tracing_outside_of_the_layer_sees_rejections_and_inside_it_does_not() {
+    let layer = DrainLayer::new();
+    let handle = layer.handle();
+    let (outside, inside) = (Seen::default(), Seen::default());
+    let app = ServiceBuilder::new()
+        .layer(tracing!(outside))
+        .layer(layer)
+        .layer(tracing!(inside))
+        .service(service_fn(slow));
+    let test = DrainTest::new(app, handle.clone());
+    let admitted = test.open("/1").await;
+    handle.begin_shutdown();
+    assert_eq!(test.open("/2").await.ended().await, End::Rejected);
+    assert_eq!(admitted.ended().await, End::Complete);
+    assert_eq!(*outside.lock().unwrap(), [503, 200]);
+    assert_eq!(*inside.lock().unwrap(), [200]);
 }
 
 #[tokio::test(start_paused = true)]
