@@ -189,6 +189,8 @@ pub mod testing;
 mod tracked;
 mod tracker;
 mod waiting;
+#[cfg(any(feature = "agent", feature = "shutdown"))]
+mod words;
 
 pub use self::{
     body::ResponseBody,
