@@ -12,7 +12,7 @@ use super::record::Record;
 use super::rules::Rules;
 use super::sequence::{finish, Sequence};
 use super::server::Server;
-use super::stages::{Abandon, Served, ServerStages, Stop};
+use super::stages::{Served, ServerStages, Stop};
 use super::{log, systemd, ShutdownReport};
 use crate::latch::Latch;
 use crate::race::{race, Either};
@@ -96,7 +96,7 @@ impl Shutdown {
         let serving = server(ServerStages {
             accept_closed: self.handle.accept_closed(),
             stop: Stop::new(&stop),
-            abandon: Abandon::new(&abandon),
+            abandon: abandon.fired(),
             connections,
         });
         let besides = Besides::spawn(self.beside);
