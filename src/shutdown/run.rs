@@ -89,7 +89,7 @@ impl Shutdown {
         S: Future<Output = Result<Served, BoxError>>,
     {
         let budget = self.budget()?;
-        let listener = self.listener?;
+        let handlers = self.handlers?;
         log::budget(&budget);
         let (connections, count) = watch::channel(1);
         let (stop, abandon) = (Latch::new(), Latch::new());
@@ -105,7 +105,7 @@ impl Shutdown {
         let hurry = Hurry::default();
         let (trigger, triggered) = oneshot::channel();
         let listening = listen(
-            listener,
+            handlers,
             Rules::new(self.signals),
             self.triggers,
             self.handle.clone(),
