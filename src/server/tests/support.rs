@@ -18,7 +18,8 @@ use tokio::time::timeout;
 use tower::{service_fn, Service};
 
 use crate::latch::Latch;
-use crate::server::{serve_connections, Accept};
+use crate::server::serve::serve_connections;
+use crate::server::Accept;
 use crate::shutdown::stages::{Served, ServerStages};
 use crate::{BoxError, DrainHandle, Stop};
 
