@@ -57,6 +57,10 @@ impl DrainListener {
     /// # Errors
     ///
     /// Those of [`TcpListener::bind`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it leaves no socket behind.
     pub async fn bind(addr: impl ToSocketAddrs, handle: &DrainHandle) -> io::Result<Self> {
         Self::new(TcpListener::bind(addr).await?, handle)
     }
@@ -65,7 +69,7 @@ impl DrainListener {
     ///
     /// # Errors
     ///
-    /// If its address cannot be told.
+    /// Those of [`TcpListener::local_addr`].
     pub fn new(listener: TcpListener, handle: &DrainHandle) -> io::Result<Self> {
         Ok(Self {
             local_addr: listener.local_addr()?,
@@ -103,7 +107,7 @@ impl DrainListener {
                     | io::ErrorKind::ConnectionReset
                     | io::ErrorKind::Interrupted => {}
                     _ => {
-                        tracing::error!(target: "tower_drain", %error, "accept failed");
+                        tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause");
                         sleep(EXHAUSTED).await;
                     }
                 },
@@ -116,7 +120,7 @@ impl DrainListener {
             Socket::Open(listener) => match listener.into_std() {
                 Ok(listener) => Socket::Backlog(listener),
                 Err(error) => {
-                    tracing::error!(target: "tower_drain", %error, "the backlog is lost");
+                    tracing::error!(target: "tower_drain", %error, "the socket cannot be taken from the runtime: its backlog is lost");
                     Socket::Closed
                 }
             },

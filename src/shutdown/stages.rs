@@ -10,7 +10,7 @@ use crate::latch::{Fired, Latch};
 use crate::AcceptClosed;
 
 /// Resolves when the server that was given it is to stop: its connections finish what they are at, and idle ones
-/// close. Latched; clones hear the same.
+/// close. Latched and cancel safe; clones hear the same.
 #[derive(Clone, Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Stop(Fired);
