@@ -147,6 +147,8 @@
 mod admin;
 #[cfg(feature = "agent")]
 mod agent;
+#[cfg(any(feature = "axum", feature = "server"))]
+mod backlog;
 mod body;
 mod connection;
 #[cfg(any(feature = "agent", feature = "shutdown"))]
