@@ -47,7 +47,8 @@ impl Peer {
     }
 }
 
-fn says_close(headers: &HeaderMap) -> bool {
+/// Whether one of the options is `close`, in any case (RFC 9110, section 7.6.1).
+pub(crate) fn says_close(headers: &HeaderMap) -> bool {
     headers
         .get_all(CONNECTION)
         .iter()

@@ -4,7 +4,7 @@ use std::fmt;
 /// Any error, as bodies of the tower ecosystem carry it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// New work was refused: requests are being rejected.
+/// No guard was given, or no future counted: requests are being rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShuttingDown(());
 
@@ -22,7 +22,7 @@ impl fmt::Display for ShuttingDown {
 
 impl Error for ShuttingDown {}
 
-/// A [`resume`](crate::DrainHandle::resume) was refused; nothing changed.
+/// Why a [`resume`](crate::DrainHandle::resume) changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumeError {
     sealed: bool,

@@ -57,7 +57,7 @@ impl DrainHandle {
         Arc::downgrade(&self.tracker)
     }
 
-    /// The phase.
+    /// The phase that is on.
     pub fn phase(&self) -> Phase {
         self.now().staged().phase
     }
@@ -214,7 +214,7 @@ impl DrainHandle {
         }
     }
 
-    /// The nonce of the drain that is on.
+    /// The nonce of the drain that is on; `None` while serving.
     pub fn nonce(&self) -> Option<DrainNonce> {
         self.now().nonce()
     }

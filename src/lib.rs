@@ -148,6 +148,8 @@
 mod admin;
 #[cfg(feature = "agent")]
 mod agent;
+#[cfg(any(feature = "axum", feature = "server"))]
+mod backlog;
 mod body;
 mod connection;
 #[cfg(any(feature = "agent", feature = "shutdown"))]
@@ -190,6 +192,8 @@ pub mod testing;
 mod tracked;
 mod tracker;
 mod waiting;
+#[cfg(any(feature = "agent", feature = "shutdown"))]
+mod words;
 
 pub use self::{
     body::ResponseBody,

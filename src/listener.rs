@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::time::sleep;
 
+use crate::backlog::{is_of_one_connection, Backlog};
 use crate::race::{race, Either};
 use crate::{AcceptClosed, DrainHandle};
 
@@ -46,8 +47,7 @@ pub struct DrainListener {
 #[derive(Debug)]
 enum Socket {
     Open(TcpListener),
-    /// Outside the runtime, whose idea of readiness may miss what is queued.
-    Backlog(std::net::TcpListener),
+    Closing(Backlog<std::net::TcpListener>),
     Closed,
 }
 
@@ -57,6 +57,10 @@ impl DrainListener {
     /// # Errors
     ///
     /// Those of [`TcpListener::bind`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it leaves no socket behind.
     pub async fn bind(addr: impl ToSocketAddrs, handle: &DrainHandle) -> io::Result<Self> {
         Self::new(TcpListener::bind(addr).await?, handle)
     }
@@ -65,7 +69,7 @@ impl DrainListener {
     ///
     /// # Errors
     ///
-    /// If its address cannot be told.
+    /// Those of [`TcpListener::local_addr`].
     pub fn new(listener: TcpListener, handle: &DrainHandle) -> io::Result<Self> {
         Ok(Self {
             local_addr: listener.local_addr()?,
@@ -90,45 +94,32 @@ impl DrainListener {
                     }
                     Either::Second(accepted) => accepted,
                 },
-                Socket::Backlog(listener) => accept_queued(listener),
+                Socket::Closing(backlog) => match backlog.next_tcp() {
+                    Some(accepted) => accepted,
+                    None => {
+                        self.socket = Socket::Closed;
+                        continue;
+                    }
+                },
                 Socket::Closed => std::future::pending().await,
             };
             match accepted {
                 Ok(accepted) => return accepted,
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => self.socket = Socket::Closed,
-                    // Of the one connection, which is gone.
-                    io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::ConnectionRefused
-                    | io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::Interrupted => {}
-                    _ => {
-                        tracing::error!(target: "tower_drain", %error, "accept failed");
-                        sleep(EXHAUSTED).await;
-                    }
-                },
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause");
+                    sleep(EXHAUSTED).await;
+                }
             }
         }
     }
 
     fn close(&mut self) {
         self.socket = match std::mem::replace(&mut self.socket, Socket::Closed) {
-            Socket::Open(listener) => match listener.into_std() {
-                Ok(listener) => Socket::Backlog(listener),
-                Err(error) => {
-                    tracing::error!(target: "tower_drain", %error, "the backlog is lost");
-                    Socket::Closed
-                }
-            },
+            Socket::Open(listener) => Socket::Closing(Backlog::new(listener.into_std())),
             socket => socket,
         };
     }
-}
-
-fn accept_queued(listener: &std::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (stream, addr) = listener.accept()?;
-    stream.set_nonblocking(true)?;
-    Ok((TcpStream::from_std(stream)?, addr))
 }
 
 impl axum::serve::Listener for DrainListener {

@@ -5,30 +5,29 @@
 #[path = "common/example.rs"]
 mod common;
 
-use std::process::Output;
 use std::time::{Duration, Instant};
 
 use common::{assert_in_order, example, within};
 
-async fn output(name: &str) -> (Output, Duration) {
+/// What an example prints that ends well, and in time.
+async fn succeeds(name: &str) -> String {
     let begun = Instant::now();
     let output = within(name, example(name).output()).await.expect("it runs");
-    (output, begun.elapsed())
-}
-
-fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).expect("UTF-8")
+    let took = begun.elapsed();
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(
+        output.status.success() && took < Duration::from_secs(10),
+        "{took:?} {text}"
+    );
+    text
 }
 
 #[tokio::test]
 async fn the_demo_drains_fifty_streams_in_under_ten_seconds_and_says_so_in_plain_lines() {
-    let (output, took) = output("demo").await;
-    let text = stdout(&output);
-    assert!(output.status.success(), "{text}");
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    let text = succeeds("demo").await;
     assert!(!text.contains('\x1b'), "escapes outside a terminal: {text}");
     assert_in_order(
-        text,
+        &text,
         &[
             "50 event streams",
             "SIGTERM",
@@ -65,14 +64,9 @@ async fn the_demo_drains_fifty_streams_in_under_ten_seconds_and_says_so_in_plain
 
 #[tokio::test]
 async fn the_hyper_example_drains_and_then_closes_its_connections() {
-    let (output, took) = output("hyper").await;
-    let text = stdout(&output);
-    assert!(
-        output.status.success() && took < Duration::from_secs(10),
-        "{took:?} {text}"
-    );
+    let text = succeeds("hyper").await;
     assert_in_order(
-        text,
+        &text,
         &[
             "serving    hyper on 127.0.0.1:",
             "1 in flight",
@@ -86,14 +80,9 @@ async fn the_hyper_example_drains_and_then_closes_its_connections() {
 
 #[tokio::test]
 async fn the_tonic_example_drains_in_the_words_of_grpc() {
-    let (output, took) = output("tonic").await;
-    let text = stdout(&output);
-    assert!(
-        output.status.success() && took < Duration::from_secs(10),
-        "{took:?} {text}"
-    );
+    let text = succeeds("tonic").await;
     assert_in_order(
-        text,
+        &text,
         &[
             "2 in flight",
             "draining   the probe says NotServing",

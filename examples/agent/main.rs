@@ -41,10 +41,7 @@ const RECONNECT: Duration = Duration::from_millis(200);
 #[tokio::main]
 async fn main() -> Result<ShutdownReport, BoxError> {
     let manner = Manner::from_env()?;
-    let notify = match env::var("NOTIFY_SECONDS") {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds.parse()?)?,
-        Err(_) => Duration::from_secs(15),
-    };
+    let notify = notify()?;
     let handle = DrainHandle::new();
     // First of all: until the handlers are installed, a SIGTERM kills the process.
     let shutdown = Shutdown::new(handle.clone());
@@ -90,6 +87,16 @@ async fn main() -> Result<ShutdownReport, BoxError> {
     say.line(format_args!("heartbeat and loops have ended"));
     say.summary(&orchestrator, &report);
     Ok(report)
+}
+
+fn notify() -> Result<Duration, BoxError> {
+    let Some(value) = env::var_os("NOTIFY_SECONDS") else {
+        return Ok(Duration::from_secs(15));
+    };
+    let seconds = value.to_str().and_then(|value| value.parse().ok());
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("NOTIFY_SECONDS: {value:?}: set a number of seconds").into())
 }
 
 /// What the sequence knows as the server: it returns when nothing is left to do.

@@ -10,8 +10,8 @@ use tower_service::Service;
 
 use super::auth::{Auth, TokenError};
 use super::body;
-use super::orders::{Drain, Ready};
-use super::reply::{Asked, Refusal, Reply};
+use super::orders::{DrainOrder, ReadyOrder};
+use super::reply::{self, Asked, Refusal, Reply};
 use crate::{BoxError, DrainHandle, RequestHead, StatusService};
 
 /// Drains by hand, over HTTP: a service with the routes `GET /drain-status`, `POST /drain` and `POST /ready`.
@@ -165,7 +165,7 @@ impl Admin {
             return Err(Refusal::unauthorized());
         }
         let (route, allowed) = match request.uri().path() {
-            "/drain-status" => (Route::Status, "GET, HEAD"),
+            "/drain-status" => (Route::Status, reply::ALLOWED),
             "/drain" => (Route::Drain, "POST"),
             "/ready" => (Route::Ready, "POST"),
             path => {
@@ -191,11 +191,11 @@ impl Admin {
             Route::Status => Ok(self.status.reply()),
             Route::Drain => {
                 let body = body::read(&head.headers, body).await?;
-                Drain::parse(&body)?.obey(&self.handle)
+                DrainOrder::parse(&body)?.obey(&self.handle)
             }
             Route::Ready => {
                 let body = body::read(&head.headers, body).await?;
-                Ready::parse(&body)?.obey(&self.handle)
+                ReadyOrder::parse(&body)?.obey(&self.handle)
             }
         }
     }

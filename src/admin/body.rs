@@ -153,7 +153,7 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Refusal> 
         (Some(Ok(value)), None) => Ok(Some(value.trim())),
         (_, Some(_)) => Err(Refusal::new(
             StatusCode::BAD_REQUEST,
-            format!("{name} is there more than once"),
+            format!("{name} is there more than once: send it once"),
         )),
         (Some(Err(_)), None) => Err(Refusal::new(
             StatusCode::BAD_REQUEST,

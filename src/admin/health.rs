@@ -1,14 +1,12 @@
 use std::convert::Infallible;
-use std::future::{ready, Ready};
+use std::future::Ready;
 use std::task::{Context, Poll};
 
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode};
 use tower_service::Service;
 
-use super::reply::{self, Asked, Refusal, Reply};
+use super::reply::{self, get, Reply};
 use crate::{DrainHandle, Phase};
-
-const ALLOWED: &str = "GET, HEAD";
 
 impl DrainHandle {
     /// A service that answers 200 in every phase, for as long as the process can answer.
@@ -89,17 +87,4 @@ impl<B> Service<Request<B>> for Readiness {
             reply::text(status, format!("{phase}\n"))
         })
     }
-}
-
-/// What `answer` says to GET and HEAD.
-pub(super) fn get<B>(
-    handle: &DrainHandle,
-    request: &Request<B>,
-    answer: impl FnOnce() -> Reply,
-) -> Ready<Result<Reply, Infallible>> {
-    let reply = match *request.method() {
-        Method::GET | Method::HEAD => answer(),
-        ref other => Refusal::method(other, ALLOWED).reply(),
-    };
-    ready(Ok(Asked::of(request).finished(handle, reply)))
 }

@@ -16,7 +16,7 @@ const LONGEST_TTL_S: f64 = 365.0 * 24.0 * 3600.0;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Drain {
+pub(super) struct DrainOrder {
     reason: Option<String>,
     ttl_s: Option<f64>,
     then: Option<Then>,
@@ -45,7 +45,7 @@ impl TryFrom<String> for Then {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ready {
+pub(super) struct ReadyOrder {
     nonce: DrainNonce,
 }
 
@@ -59,7 +59,7 @@ struct Resumed {
     phase: crate::Phase,
 }
 
-impl Drain {
+impl DrainOrder {
     /// No body at all is an order without wishes.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
         match first(body) {
@@ -79,7 +79,7 @@ impl Drain {
     }
 }
 
-impl Ready {
+impl ReadyOrder {
     pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
         parse(body)
     }

@@ -1,5 +1,8 @@
 //! What the services answer.
 
+use std::convert::Infallible;
+use std::future::{ready, Ready};
+
 use bytes::Bytes;
 use http::header::{
     HeaderName, HeaderValue, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE,
@@ -15,6 +18,8 @@ pub(super) type Reply = Response<Full<Bytes>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
+/// Of what is only read.
+pub(super) const ALLOWED: &str = "GET, HEAD";
 
 /// Why a request is not answered with what it wants. Nothing has changed.
 #[derive(Debug, Serialize)]
@@ -120,4 +125,17 @@ impl Asked {
         }
         Reply::from_parts(head, body)
     }
+}
+
+/// What `answer` says to GET and HEAD.
+pub(super) fn get<B>(
+    handle: &DrainHandle,
+    request: &Request<B>,
+    answer: impl FnOnce() -> Reply,
+) -> Ready<Result<Reply, Infallible>> {
+    let reply = match *request.method() {
+        Method::GET | Method::HEAD => answer(),
+        ref other => Refusal::method(other, ALLOWED).reply(),
+    };
+    ready(Ok(Asked::of(request).finished(handle, reply)))
 }

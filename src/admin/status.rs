@@ -7,8 +7,7 @@ use http::{Request, StatusCode};
 use serde::Serialize;
 use tower_service::Service;
 
-use super::health::get;
-use super::reply::{self, Reply};
+use super::reply::{self, get, Reply};
 use crate::{DrainHandle, Phase, Straggler};
 
 /// Whoever reads more than this is not looking for the ones that hold the drain.

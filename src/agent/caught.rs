@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::words;
+
 pin_project! {
     /// Resolves with what the panic said, if there is one. What was made before the panic is dropped, not polled again.
     pub(super) struct Caught<T> {
@@ -21,7 +23,7 @@ impl<T: Future> Caught<T> {
     pub(super) fn new(make: impl FnOnce() -> T) -> Result<Self, String> {
         match catch_unwind(AssertUnwindSafe(make)) {
             Ok(future) => Ok(Self { future }),
-            Err(panic) => Err(words(&*panic)),
+            Err(panic) => Err(panicked(&*panic)),
         }
     }
 }
@@ -33,15 +35,11 @@ impl<T: Future> Future for Caught<T> {
         let future = self.project().future;
         match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
             Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(words(&*panic))),
+            Err(panic) => Poll::Ready(Err(panicked(&*panic))),
         }
     }
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
-    let said = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("panicked: {}", said.unwrap_or("(no message)"))
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    format!("panicked: {}", words::of_panic(panic))
 }

@@ -1,4 +1,3 @@
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +10,7 @@ use tokio::time::Sleep;
 use super::caught::Caught;
 use super::ticks::Ticks;
 use crate::env::{count, environment, period, ConfigError, Lookup};
-use crate::{BoxError, DrainReason};
+use crate::{words, BoxError, DrainReason};
 
 const EVERY: &str = "HEALTHCHECK_INTERVAL_SECONDS";
 const TIMEOUT: &str = "HEALTHCHECK_TIMEOUT_SECONDS";
@@ -187,7 +186,7 @@ where
             if let Poll::Ready(ended) = probing.poll(cx) {
                 this.probing.set(None);
                 return Poll::Ready(
-                    ended.and_then(|answer| answer.map_err(|error| chain(&*error))),
+                    ended.and_then(|answer| answer.map_err(|error| words::of_error(&*error))),
                 );
             }
         }
@@ -255,21 +254,6 @@ impl<P, T> fmt::Debug for Watchdog<P, T> {
     }
 }
 
-/// An error with its causes, which is where clients say what really happened.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        // Some errors say what their cause says.
-        if !words.ends_with(&said) {
-            words = format!("{words}: {said}");
-        }
-        cause = error.source();
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -319,25 +303,5 @@ mod tests {
                 format!("{THRESHOLD}={value:?} is not a whole number from 1 to 4294967295")
             );
         }
-    }
-
-    #[test]
-    fn the_error_of_a_probe_is_told_with_its_causes_once_each() {
-        #[derive(Debug)]
-        struct Layer(&'static str, Option<Box<Layer>>);
-        impl fmt::Display for Layer {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.0)
-            }
-        }
-        impl Error for Layer {
-            fn source(&self) -> Option<&(dyn Error + 'static)> {
-                self.1.as_deref().map(|cause| cause as _)
-            }
-        }
-        let cause = Layer("connection refused", None);
-        let middle = Layer("connect: connection refused", Some(Box::new(cause)));
-        let error = Layer("client error", Some(Box::new(middle)));
-        assert_eq!(chain(&error), "client error: connect: connection refused");
     }
 }

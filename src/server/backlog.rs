@@ -1,7 +1,4 @@
-//! What the operating system has let in when a socket closes.
-//!
-//! The runtime remembers that a listener had nothing to accept, and asks the system again only after an event that it
-//! may not have seen yet. So the listener is taken from the runtime, and the system itself is asked.
+//! The backlogs of the listeners that the server knows.
 
 use std::future::{ready, Ready};
 use std::io;
@@ -12,41 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::accept::tcp_ready;
+use crate::backlog::Backlog;
 use crate::BoxError;
-
-/// No system keeps more; a flood of newcomers does not keep the socket open.
-const LONGEST: usize = 65_535;
-
-#[derive(Debug)]
-struct Backlog<L> {
-    listener: Option<io::Result<L>>,
-    left: usize,
-}
-
-impl<L> Backlog<L> {
-    fn new(listener: io::Result<L>) -> Self {
-        Self {
-            listener: Some(listener),
-            left: LONGEST,
-        }
-    }
-
-    fn next<T>(&mut self, accept: impl FnOnce(&L) -> io::Result<T>) -> Option<io::Result<T>> {
-        let listener = match self.listener.take()? {
-            Ok(listener) => listener,
-            Err(error) => return Some(Err(error)),
-        };
-        let accepted = match accept(&listener) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-            accepted => accepted,
-        };
-        self.left -= usize::from(accepted.is_ok());
-        if self.left > 0 {
-            self.listener = Some(Ok(listener));
-        }
-        Some(accepted)
-    }
-}
 
 /// The backlog of a [`TcpListener`].
 #[derive(Debug)]
@@ -62,11 +26,8 @@ impl Iterator for TcpBacklog {
     type Item = io::Result<(Ready<Result<TcpStream, BoxError>>, SocketAddr)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next(|listener| {
-            let (tcp, peer) = listener.accept()?;
-            tcp.set_nonblocking(true)?;
-            Ok((tcp_ready(TcpStream::from_std(tcp)?), peer))
-        })
+        let accepted = self.0.next_tcp()?;
+        Some(accepted.map(|(tcp, peer)| (tcp_ready(tcp), peer)))
     }
 }
 

@@ -17,9 +17,9 @@ use tokio::time::{sleep_until, Instant, Sleep};
 use tower_service::Service;
 
 use super::io::Io;
-use super::leaving::{Leaving, FIRST_REQUEST};
 use super::peer::Origin;
 use super::requests::Requests;
+use super::stopping::{Stopping, FIRST_REQUEST};
 use super::streams::StreamsOwner;
 use super::tally::{Tally, ABANDON, STOP};
 use crate::BoxError;
@@ -152,8 +152,8 @@ async fn drive<C: Future>(
     if is_done {
         return Ended::Done;
     }
-    let mut leaving = Leaving::new(connection, accepted, tally, graceful);
-    poll_fn(|cx| leaving.poll(cx)).await
+    let mut stopping = Stopping::new(connection, accepted, tally, graceful);
+    poll_fn(|cx| stopping.poll(cx)).await
 }
 
 /// Ready when a head takes too long. There is no timer for a head that arrives at once.

@@ -1,7 +1,6 @@
 //! The listener from its first accept to the end of its backlog.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{sleep, Sleep};
 
 use super::Accept;
+use crate::backlog::is_of_one_connection;
 
 /// Too many open files is what it is for; they close by themselves.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -76,13 +76,4 @@ impl<L: Accept> Door<L> {
             }
         }
     }
-}
-
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-    )
 }

@@ -1,19 +1,16 @@
 //! Servers that live until everything else is over.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
+use std::future::IntoFuture;
 
 use tokio::time::{sleep_until, Instant};
 
-use super::hooks::Task;
+use super::hooks::{Running, Task};
 use super::timeouts::BESIDE;
 use super::{log, Stop};
 use crate::latch::Latch;
 use crate::race::{race, Either};
 use crate::BoxError;
-
-type Running = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
 pub(super) struct Beside(Box<dyn FnOnce(Stop) -> Running + Send>);
 

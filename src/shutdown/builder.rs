@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::beside::Beside;
-use super::handlers::Listener;
+use super::handlers::Handlers;
 use super::hooks::{Hook, Hooks};
 use super::signals::Signals;
 use super::timeouts::{Budget, Timeouts};
@@ -59,7 +59,7 @@ pub(super) type Trigger = Pin<Box<dyn Future<Output = DrainReason> + Send>>;
 #[must_use = "a `Shutdown` does nothing until it runs or serves"]
 pub struct Shutdown {
     pub(crate) handle: DrainHandle,
-    pub(super) listener: Result<Listener, ConfigError>,
+    pub(super) handlers: Result<Handlers, ConfigError>,
     pub(super) timeouts: Timeouts,
     pub(super) signals: Signals,
     pub(super) hooks: Hooks,
@@ -80,7 +80,7 @@ impl Shutdown {
     pub fn new(handle: DrainHandle) -> Self {
         Self {
             handle,
-            listener: Listener::install(),
+            handlers: Handlers::install(),
             timeouts: Timeouts::default(),
             signals: Signals::default(),
             hooks: Hooks::default(),
@@ -200,7 +200,7 @@ impl Shutdown {
     }
 
     pub(super) fn budget(&self) -> Result<Budget, ConfigError> {
-        if let Err(error) = &self.listener {
+        if let Err(error) = &self.handlers {
             return Err(error.clone());
         }
         self.timeouts.budget(self.hooks.bounds())

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::builder::Trigger;
-use super::handlers::Listener;
+use super::handlers::Handlers;
 use super::log;
 use super::rules::{Heard, Rules, Signal};
 use crate::latch::Latch;
@@ -30,7 +30,7 @@ enum Event {
 
 /// Never ends. The first trigger goes to `triggered`; what comes later only hurries.
 pub(super) async fn listen(
-    mut listener: Listener,
+    mut handlers: Handlers,
     mut rules: Rules,
     mut triggers: Vec<Trigger>,
     handle: DrainHandle,
@@ -41,7 +41,7 @@ pub(super) async fn listen(
     let mut requested = pin!(handle.exit().requested());
     loop {
         let event = poll_fn(|cx| {
-            if let Poll::Ready(signal) = listener.poll_next(cx) {
+            if let Poll::Ready(signal) = handlers.poll_next(cx) {
                 return Poll::Ready(Event::Signal(signal));
             }
             if triggered.is_none() {

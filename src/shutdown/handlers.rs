@@ -6,20 +6,20 @@ use super::rules::Signal;
 use crate::env::ConfigError;
 
 #[derive(Debug)]
-pub(super) enum Listener {
-    Installed(imp::Listener),
+pub(super) enum Handlers {
+    Installed(imp::Handlers),
     #[cfg(test)]
     Injected(tokio::sync::mpsc::UnboundedReceiver<Signal>),
 }
 
-impl Listener {
+impl Handlers {
     /// From here on the signals do not end the process. Those that come before they are asked for are kept.
     pub(super) fn install() -> Result<Self, ConfigError> {
         let failed = |cause| ConfigError::Signals { cause };
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(failed("make the `Shutdown` inside a tokio runtime".into()));
         }
-        let installed = imp::Listener::install().map_err(|error| failed(error.to_string()))?;
+        let installed = imp::Handlers::install().map_err(|error| failed(error.to_string()))?;
         Ok(Self::Installed(installed))
     }
 
@@ -47,12 +47,12 @@ mod imp {
     use super::super::rules::Signal;
 
     #[derive(Debug)]
-    pub(in crate::shutdown) struct Listener {
+    pub(in crate::shutdown) struct Handlers {
         term: tokio::signal::unix::Signal,
         int: tokio::signal::unix::Signal,
     }
 
-    impl Listener {
+    impl Handlers {
         pub(super) fn install() -> io::Result<Self> {
             Ok(Self {
                 term: signal(SignalKind::terminate())?,
@@ -81,13 +81,13 @@ mod imp {
     use super::super::rules::Signal;
 
     #[derive(Debug)]
-    pub(in crate::shutdown) struct Listener {
+    pub(in crate::shutdown) struct Handlers {
         close: CtrlClose,
         shutdown: CtrlShutdown,
         int: CtrlC,
     }
 
-    impl Listener {
+    impl Handlers {
         pub(super) fn install() -> io::Result<Self> {
             Ok(Self {
                 close: ctrl_close()?,

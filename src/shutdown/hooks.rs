@@ -12,9 +12,9 @@ use tokio::time::{sleep, Instant};
 use super::report::{HookOutcome, HookStage};
 use super::{log, Cut, ShutdownReport};
 use crate::race::{race, Either};
-use crate::{BoxError, DrainStatus};
+use crate::{words, BoxError, DrainStatus};
 
-type Running = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+pub(super) type Running = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
 pub(super) struct Hook<A> {
     pub(super) name: Cow<'static, str>,
@@ -65,14 +65,9 @@ impl<A> fmt::Debug for Hook<A> {
 }
 
 fn panic_message(error: JoinError) -> String {
-    let Ok(panic) = error.try_into_panic() else {
-        return "the runtime was shut down".into();
-    };
-    match panic.downcast::<String>() {
-        Ok(message) => *message,
-        Err(panic) => panic
-            .downcast_ref::<&str>()
-            .map_or_else(|| "(no message)".into(), ToString::to_string),
+    match error.try_into_panic() {
+        Ok(panic) => words::of_panic(&*panic).to_owned(),
+        Err(_) => "the runtime was shut down".into(),
     }
 }
 

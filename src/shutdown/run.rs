@@ -12,7 +12,7 @@ use super::record::Record;
 use super::rules::Rules;
 use super::sequence::{finish, Sequence};
 use super::server::Server;
-use super::stages::{Abandon, Served, ServerStages, Stop};
+use super::stages::{Served, ServerStages, Stop};
 use super::{log, systemd, ShutdownReport};
 use crate::latch::Latch;
 use crate::race::{race, Either};
@@ -89,14 +89,14 @@ impl Shutdown {
         S: Future<Output = Result<Served, BoxError>>,
     {
         let budget = self.budget()?;
-        let listener = self.listener?;
+        let handlers = self.handlers?;
         log::budget(&budget);
         let (connections, count) = watch::channel(1);
         let (stop, abandon) = (Latch::new(), Latch::new());
         let serving = server(ServerStages {
             accept_closed: self.handle.accept_closed(),
             stop: Stop::new(&stop),
-            abandon: Abandon::new(&abandon),
+            abandon: abandon.fired(),
             connections,
         });
         let besides = Besides::spawn(self.beside);
@@ -105,7 +105,7 @@ impl Shutdown {
         let hurry = Hurry::default();
         let (trigger, triggered) = oneshot::channel();
         let listening = listen(
-            listener,
+            handlers,
             Rules::new(self.signals),
             self.triggers,
             self.handle.clone(),

@@ -10,7 +10,7 @@ use crate::latch::{Fired, Latch};
 use crate::AcceptClosed;
 
 /// Resolves when the server that was given it is to stop: its connections finish what they are at, and idle ones
-/// close. Latched; clones hear the same.
+/// close. Latched and cancel safe; clones hear the same.
 #[derive(Clone, Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Stop(Fired);
@@ -29,25 +29,6 @@ impl Future for Stop {
     }
 }
 
-/// Resolves when everything that is left of the server is to be dropped.
-#[derive(Clone, Debug)]
-#[must_use = "futures do nothing unless polled"]
-pub(crate) struct Abandon(Fired);
-
-impl Abandon {
-    pub(crate) fn new(latch: &Latch) -> Self {
-        Self(latch.fired())
-    }
-}
-
-impl Future for Abandon {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.0).poll(cx)
-    }
-}
-
 /// What a server is driven by. The three futures are latched and resolve in this order, or all at once after a cut.
 #[cfg_attr(not(feature = "server"), allow(dead_code))]
 #[derive(Clone, Debug)]
@@ -57,7 +38,7 @@ pub(crate) struct ServerStages {
     /// Connections are to be told: GOAWAY, idle and never-used ones close.
     pub(crate) stop: Stop,
     /// Everything left is to be dropped, and the server to return.
-    pub(crate) abandon: Abandon,
+    pub(crate) abandon: Fired,
     /// How many connections there are. The listening socket counts as one until it is closed and its backlog
     /// accepted: the value starts at 1. Settling ends early at 0, and must not before the backlog was accepted.
     pub(crate) connections: watch::Sender<usize>,

@@ -103,8 +103,8 @@ impl fmt::Debug for StreamConfig {
 }
 
 impl<R> DrainLayer<R> {
-    /// Asks `policy` for every response whose body has no exact size what becomes of it in a drain. Where it is not set, and no response brings
-    /// a [`StreamPolicy`] in its extensions, the drain waits for every body.
+    /// Asks `policy` for every response whose body has no exact size what becomes of it in a drain. Where it is not set,
+    /// and no response brings a [`StreamPolicy`] in its extensions, the drain waits for every body.
     ///
     /// A gRPC stream that is ended gets trailers with `grpc-status: 14` (`UNAVAILABLE`).
     #[must_use]

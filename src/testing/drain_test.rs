@@ -94,6 +94,10 @@ impl<S> DrainTest<S> {
     /// [`request_exit`](DrainHandle::request_exit) on the handle.
     ///
     /// Takes 1 ms of the paused clock. `Shutdown::new` catches SIGTERM and SIGINT in the process of the test, as ever.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: once it was polled the shutdown runs, and its report is lost with the future.
     pub async fn run(&self, shutdown: Shutdown) -> Running {
         let mut open = self.open.subscribe();
         let running = shutdown.run(move |stop| async move {
@@ -109,6 +113,10 @@ impl<S> DrainTest<S> {
 
     /// [Runs](Self::run) `shutdown` and begins it, as a signal does. Unless it has none, the lame duck is on when this
     /// returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run).
     pub async fn begin(&self, shutdown: Shutdown) -> Running {
         self.handle.request_exit("a test");
         self.run(shutdown).await
@@ -129,6 +137,10 @@ where
     /// # Panics
     ///
     /// If `path` is not the path of a URI, with or without a query.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it is a client that hangs up, if it was polled.
     #[track_caller]
     pub fn open<'a>(&'a self, path: &str) -> impl Future<Output = OpenRequest> + 'a {
         self.send(get(path))
@@ -136,6 +148,10 @@ where
 
     /// [`open`](Self::open) for every other request, such as a POST with `Request::post(path).body("text".into())`. An
     /// HTTP/2 request, such as one of gRPC, says so by its version.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `open`.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> OpenRequest {
         let name = format!("{} {}", request.method(), request.uri().path());
         let (service, handle) = (self.service.clone(), self.handle.clone());

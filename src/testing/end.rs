@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use super::events;
 use super::exchange::Seen;
 use crate::grpc::{self, Grpc};
-use crate::{rejection, BoxError, CutError};
+use crate::{rejection, words, BoxError, CutError};
 
 /// How a request ended, as its client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,21 +42,14 @@ impl fmt::Display for End {
 impl End {
     /// Of a service or a body that ended in an error.
     pub(super) fn by(error: BoxError) -> Self {
-        let mut words = error.to_string();
         let mut cause: Option<&(dyn Error + 'static)> = Some(&*error);
         while let Some(error) = cause {
             if error.is::<CutError>() {
                 return Self::Cut;
             }
             cause = error.source();
-            if let Some(cause) = cause.map(ToString::to_string) {
-                // Wrappers often say what is inside of them.
-                if !words.ends_with(&cause) {
-                    words = format!("{words}: {cause}");
-                }
-            }
         }
-        Self::Failed(words)
+        Self::Failed(words::of_error(&*error))
     }
 
     /// Of a body that came to an end.

@@ -1,4 +1,5 @@
-//! Server-sent events, as far as they are told apart: WHATWG HTML, section 9.2.5.
+//! Server-sent events, as far as they are told apart, in the words of
+//! [HTML, section 9.2.5](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
 
 /// The first event of `data` and how many bytes it is up to there, comments left out; `None` if none is finished.
 pub(super) fn first(data: &[u8]) -> Option<(String, usize)> {

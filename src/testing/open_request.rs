@@ -3,7 +3,6 @@ use std::future::Future;
 use std::panic::Location;
 use std::time::Duration;
 
-use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -11,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::clock::{idle, within};
 use super::exchange::Seen;
 use super::{events, End};
+use crate::connection::says_close;
 
 /// A request that was sent, and what its client has seen of the answer. Made by [`DrainTest::open`](super::DrainTest::open).
 ///
@@ -62,11 +62,7 @@ impl OpenRequest {
 
     /// Whether the answer tells an HTTP/1 client to close the connection, as every answer does from the lame duck on.
     pub fn closes_connection(&self) -> bool {
-        let seen = self.seen.borrow();
-        let values = seen.headers.get_all(CONNECTION).iter();
-        let values = values.filter_map(|value| value.to_str().ok());
-        let mut options = values.flat_map(|value| value.split(','));
-        options.any(|option| option.trim().eq_ignore_ascii_case("close"))
+        says_close(&self.seen.borrow().headers)
     }
 
     /// The body so far. Bytes that are no UTF-8 show as `U+FFFD`.
@@ -107,7 +103,7 @@ impl OpenRequest {
     }
 
     /// Whether it has not ended, once everything has run that can: its handler has not answered, or its body is not
-    /// at its end. Takes 1 ms of the paused clock.
+    /// at its end. Takes 1 ms of the paused clock. Cancel safe.
     pub async fn is_open(&self) -> bool {
         idle().await;
         self.seen.borrow().end.is_none()

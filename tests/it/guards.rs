@@ -18,7 +18,7 @@ fn a_guard_holds_the_drain_until_it_is_dropped() {
 }
 
 #[test]
-fn a_lame_duck_gives_guards_and_a_draining_service_refuses_them() {
+fn a_lame_duck_gives_guards_and_a_draining_service_gives_none() {
     let handle = DrainHandle::new();
     handle.begin_lame_duck();
     let _guard = handle.try_guard().unwrap();
@@ -34,7 +34,7 @@ fn a_lame_duck_gives_guards_and_a_draining_service_refuses_them() {
 }
 
 #[test]
-fn a_refused_future_is_dropped_unpolled() {
+fn a_rejected_future_is_dropped_unpolled() {
     let handle = DrainHandle::new();
     handle.begin_shutdown();
     let (probe, seen) = drop_probe(&handle);

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{mpsc, Notify};
 use tokio_stream::StreamExt;
 use tower::service_fn;
@@ -28,6 +28,26 @@ async fn stop_and_be_heard(server: &Server, addr: std::net::SocketAddr) {
 
 fn is_idle(request: &Request<Incoming>) -> bool {
     request.uri().path() == "/idle"
+}
+
+/// A server that was told to stop, and a peer whose request waits for `go` and then gets `answer`.
+async fn stopped_before_its_answer(go: &Arc<Notify>, answer: &'static str) -> (Server, TcpStream) {
+    let go = go.clone();
+    let (server, addr) = Server::over_tcp(service_fn(move |request| {
+        let go = go.clone();
+        async move {
+            if is_idle(&request) {
+                return text("idle");
+            }
+            go.notified().await;
+            text(answer)
+        }
+    }))
+    .await;
+    let mut peer = connect(addr).await;
+    send(&mut peer, GET).await;
+    stop_and_be_heard(&server, addr).await;
+    (server, peer)
 }
 
 #[tokio::test]
@@ -53,23 +73,9 @@ async fn a_stuck_handler_holds_the_server_until_it_is_abandoned() {
 #[tokio::test]
 async fn a_slow_handler_answers_after_the_stop() {
     let go = Arc::new(Notify::new());
-    let gone = go.clone();
-    let (mut server, addr) = Server::over_tcp(service_fn(move |request| {
-        let go = go.clone();
-        async move {
-            if is_idle(&request) {
-                return text("idle");
-            }
-            go.notified().await;
-            text("at last")
-        }
-    }))
-    .await;
-    let mut peer = connect(addr).await;
-    send(&mut peer, GET).await;
-    stop_and_be_heard(&server, addr).await;
+    let (mut server, mut peer) = stopped_before_its_answer(&go, "at last").await;
 
-    gone.notify_one();
+    go.notify_one();
     let answer = read_to_end(&mut peer).await;
     assert!(answer.ends_with("at last"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
@@ -211,27 +217,13 @@ async fn pipelined_requests_are_answered_in_order() {
 #[tokio::test]
 async fn pipelined_behind_a_request_in_flight_the_others_do_not_reset_its_answer() {
     let go = Arc::new(Notify::new());
-    let gone = go.clone();
-    let (mut server, addr) = Server::over_tcp(service_fn(move |request| {
-        let go = go.clone();
-        async move {
-            if is_idle(&request) {
-                return text("idle");
-            }
-            go.notified().await;
-            text("first")
-        }
-    }))
-    .await;
-    let mut peer = connect(addr).await;
-    send(&mut peer, GET).await;
-    stop_and_be_heard(&server, addr).await;
+    let (mut server, mut peer) = stopped_before_its_answer(&go, "first").await;
     // More than hyper reads ahead of an answer.
     for _ in 0..4096 {
         send(&mut peer, GET).await;
     }
 
-    gone.notify_one();
+    go.notify_one();
     let answer = read_to_end(&mut peer).await;
     assert!(answer.ends_with("first"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");

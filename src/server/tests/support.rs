@@ -18,8 +18,9 @@ use tokio::time::timeout;
 use tower::{service_fn, Service};
 
 use crate::latch::Latch;
-use crate::server::{serve_connections, Accept};
-use crate::shutdown::stages::{Abandon, Served, ServerStages};
+use crate::server::serve::serve_connections;
+use crate::server::Accept;
+use crate::shutdown::stages::{Served, ServerStages};
 use crate::{BoxError, DrainHandle, Stop};
 
 /// Generous: what takes as long has failed. Beside a paused clock it is longer than all that is waited for.
@@ -57,7 +58,7 @@ impl Server {
         let stages = ServerStages {
             accept_closed: handle.accept_closed(),
             stop: Stop::new(&stop),
-            abandon: Abandon::new(&abandon),
+            abandon: abandon.fired(),
             connections: count,
         };
         let serving = tokio::spawn(serve_connections(listener, app, handle.clone(), stages));

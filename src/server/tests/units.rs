@@ -10,7 +10,7 @@ use tokio::time::{advance, Instant};
 use tokio_test::{assert_pending, assert_ready_eq, task};
 
 use crate::server::connection::Ended;
-use crate::server::leaving::Leaving;
+use crate::server::stopping::Stopping;
 use crate::server::tally::{Standing, Tally, ABANDON, DRAINED, STOP};
 
 fn listening(tally: &Tally) -> task::Spawn<impl Future<Output = Standing> + '_> {
@@ -95,17 +95,17 @@ async fn a_connection_is_polled_once_more_after_its_last_stream() {
         }
         Poll::<()>::Pending
     }));
-    let mut leaving = Leaving::new(connection, Instant::now(), &tally, |_| is_told.set(true));
-    let mut leaving = task::spawn(poll_fn(|cx| leaving.poll(cx)));
-    assert_pending!(leaving.poll());
+    let mut stopping = Stopping::new(connection, Instant::now(), &tally, |_| is_told.set(true));
+    let mut stopping = task::spawn(poll_fn(|cx| stopping.poll(cx)));
+    assert_pending!(stopping.poll());
     assert!(is_told.get());
     advance(Duration::from_secs(60)).await;
 
     is_late.set(true);
-    assert_pending!(leaving.poll());
+    assert_pending!(stopping.poll());
     tally.flushed();
     tally.tell(ABANDON);
-    assert_ready_eq!(leaving.poll(), Ended::Done);
+    assert_ready_eq!(stopping.poll(), Ended::Done);
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,12 +116,12 @@ async fn what_is_not_flushed_is_not_dropped_but_counted_when_it_is_abandoned() {
     let connection = pin!(std::future::pending::<()>());
     let long_ago = Instant::now();
     advance(Duration::from_secs(60)).await;
-    let mut leaving = Leaving::new(connection, long_ago, &tally, |_| {});
-    let mut leaving = task::spawn(poll_fn(|cx| leaving.poll(cx)));
-    assert_pending!(leaving.poll());
+    let mut stopping = Stopping::new(connection, long_ago, &tally, |_| {});
+    let mut stopping = task::spawn(poll_fn(|cx| stopping.poll(cx)));
+    assert_pending!(stopping.poll());
     advance(Duration::from_secs(60)).await;
-    assert_pending!(leaving.poll());
+    assert_pending!(stopping.poll());
     tally.tell(ABANDON);
-    assert!(leaving.is_woken());
-    assert_ready_eq!(leaving.poll(), Ended::Unflushed);
+    assert!(stopping.is_woken());
+    assert_ready_eq!(stopping.poll(), Ended::Unflushed);
 }

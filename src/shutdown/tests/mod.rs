@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, Instant};
 
-use super::handlers::Listener;
+use super::handlers::Handlers;
 use super::rules::Signal;
 use super::{Shutdown, ShutdownReport, Stop, Timeouts};
 use crate::{BoxError, DrainHandle, DrainReason};
@@ -25,7 +25,7 @@ fn s(seconds: f64) -> Duration {
 fn hearing(handle: &DrainHandle, signals: &'static [(f64, Signal)]) -> Shutdown {
     let (send, receive) = mpsc::unbounded_channel();
     let mut shutdown = Shutdown::new(handle.clone()).timeouts(Timeouts::default().drain(s(60.0)));
-    shutdown.listener = Ok(Listener::Injected(receive));
+    shutdown.handlers = Ok(Handlers::Injected(receive));
     let start = Instant::now();
     tokio::spawn(async move {
         for &(at, signal) in signals {

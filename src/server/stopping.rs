@@ -19,7 +19,7 @@ const PING: Duration = Duration::from_millis(500);
 
 /// hyper finishes what is in flight and closes what is idle. It waits for a peer that has never sent a request, has
 /// stopped in the middle of a head or does not answer a ping; so this drops what has nothing left to do.
-pub(super) struct Leaving<'a, C, G> {
+pub(super) struct Stopping<'a, C, G> {
     connection: Pin<&'a mut C>,
     tally: &'a Tally,
     graceful: Option<G>,
@@ -27,7 +27,7 @@ pub(super) struct Leaving<'a, C, G> {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-impl<'a, C, G> Leaving<'a, C, G>
+impl<'a, C, G> Stopping<'a, C, G>
 where
     C: Future,
     G: FnOnce(Pin<&mut C>),
