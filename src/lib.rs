@@ -164,6 +164,8 @@ mod head;
 #[cfg(any(feature = "agent", feature = "shutdown"))]
 mod latch;
 mod layer;
+#[cfg(any(feature = "agent", feature = "shutdown"))]
+mod lines;
 #[cfg(feature = "axum")]
 mod listener;
 #[cfg(feature = "metrics")]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::time::sleep;
 
+use crate::lines::{self, Rarely};
 use crate::race::{race, Either};
 use crate::{AcceptClosed, DrainHandle};
 
@@ -41,6 +42,7 @@ pub struct DrainListener {
     socket: Socket,
     local_addr: SocketAddr,
     closing: AcceptClosed,
+    failing: Rarely,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl DrainListener {
             local_addr: listener.local_addr()?,
             socket: Socket::Open(listener),
             closing: handle.accept_closed(),
+            failing: Rarely::default(),
         })
     }
 
@@ -103,7 +106,9 @@ impl DrainListener {
                     | io::ErrorKind::ConnectionReset
                     | io::ErrorKind::Interrupted => {}
                     _ => {
-                        tracing::error!(target: "tower_drain", %error, "accept failed");
+                        self.failing.write(
+                            || tracing::error!(target: "tower_drain", %error, "accept failed"),
+                        );
                         sleep(EXHAUSTED).await;
                     }
                 },
@@ -116,7 +121,9 @@ impl DrainListener {
             Socket::Open(listener) => match listener.into_std() {
                 Ok(listener) => Socket::Backlog(listener),
                 Err(error) => {
-                    tracing::error!(target: "tower_drain", %error, "the backlog is lost");
+                    lines::write(
+                        || tracing::error!(target: "tower_drain", %error, "the backlog is lost"),
+                    );
                     Socket::Closed
                 }
             },

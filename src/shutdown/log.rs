@@ -11,7 +11,7 @@ use crate::{BoxError, DrainHandle, DrainReason, Straggler};
 
 macro_rules! line {
     ($level:ident, $($rest:tt)*) => {
-        tracing::$level!(target: "tower_drain::shutdown", $($rest)*)
+        crate::lines::write(|| tracing::$level!(target: "tower_drain::shutdown", $($rest)*))
     };
 }
 
@@ -118,6 +118,11 @@ pub(super) fn beside_dropped(servers: usize) {
         servers,
         "servers beside did not stop in time and were dropped"
     );
+}
+
+#[cfg(all(feature = "systemd", target_os = "linux"))]
+pub(super) fn systemd_not_told(error: &std::io::Error) {
+    line!(warn, %error, "systemd could not be told");
 }
 
 /// The last line.
