@@ -1,0 +1,93 @@
+//! What a server is started with and who listens to it.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+
+use super::common::{example, within};
+use super::{events, text, Server};
+
+/// The log of a server that does not start because of this variable.
+pub(crate) async fn refused(name: &str, value: impl AsRef<OsStr>) -> String {
+    let mut child = example("server")
+        .env(name, value)
+        .spawn()
+        .expect("it starts");
+    let status = within("the exit", child.wait())
+        .await
+        .expect("it is a child of ours");
+    assert_eq!(status.code(), Some(1));
+    let (mut said, mut log) = (String::new(), String::new());
+    let (stdout, stderr) = (child.stdout.as_mut(), child.stderr.as_mut());
+    stdout
+        .expect("piped")
+        .read_to_string(&mut said)
+        .await
+        .expect("UTF-8");
+    stderr
+        .expect("piped")
+        .read_to_string(&mut log)
+        .await
+        .expect("UTF-8");
+    assert_eq!(said, "");
+    log
+}
+
+#[tokio::test]
+async fn a_bad_environment_value_is_named_before_the_server_listens() {
+    for (name, value) in [
+        ("GRACEFUL_SHUTDOWN_TIMEOUT", "soon"),
+        ("GRACEFUL_SHUTDOWN_SIGINT", "perhaps"),
+        ("STOP_ACCEPTING", "never"),
+        ("ADDR", "nowhere"),
+    ] {
+        let log = refused(name, value).await;
+        assert!(log.contains(name) && log.contains(value), "{log}");
+    }
+    for name in ["GRACEFUL_SHUTDOWN_TIMEOUT", "ADDR", "ADMIN_ADDR"] {
+        let log = refused(name, OsStr::from_bytes(b"\xFF5")).await;
+        assert!(log.contains(name), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_read_the_log_may_be_gone() {
+    let server = Server::start(&[]).await;
+    let stream = server.get("/events?n=8").await;
+    let Server { child, log, .. } = server;
+    drop(log);
+    let mut server = child;
+    let pid = server.id().expect("it still runs");
+    kill(Pid::from_raw(pid as i32), Signal::SIGTERM).expect("it still runs");
+    assert_eq!(text(stream).await, events(8));
+    let status = within("the exit", server.wait()).await;
+    assert_eq!(status.expect("it is a child of ours").code(), Some(0));
+}
+
+#[tokio::test]
+async fn nobody_has_to_read_where_it_listens() {
+    let (closed, stdout) = UnixStream::pair().expect("a pair");
+    drop(closed);
+    let mut child = example("server")
+        .env("ADDR", "127.0.0.1:0")
+        .env("GRACEFUL_SHUTDOWN_LAME_DUCK", "0.1")
+        .stdout(Stdio::from(OwnedFd::from(stdout)))
+        .spawn()
+        .expect("it starts");
+    let log = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let mut server = Server {
+        child,
+        log,
+        address: String::new(),
+    };
+    server.logs("a shutdown takes at most").await;
+    server.signal(Signal::SIGTERM);
+    server.logs("shutdown complete").await;
+    assert_eq!(server.exits().await.code(), Some(0));
+}
