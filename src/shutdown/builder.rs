@@ -53,7 +53,7 @@ pub(super) type Trigger = Pin<Box<dyn Future<Output = DrainReason> + Send>>;
 /// | `shutdown begins` | info | `reason`, `phase`, `in_flight` |
 /// | every step, when it begins | info | `step`, `at_most_s`, `in_flight` |
 /// | who is waited for, every 5 s | info | `step`, `waited_s`, `in_flight`, `oldest` (five of them) |
-/// | each request and tracked future that was cut | warn | `id`, `method`, `path` (never the query), `label`, `part`, `age_s`, `is_gone` |
+/// | each request and tracked future that was cut, and each guard that was told of it | warn | `id`, `method`, `path` (never the query), `label`, `part`, `age_s`, `is_gone` |
 /// | each hook, when it ends | info, warn | `stage`, `hook`, `outcome`, `took_s` |
 /// | the last line: the whole [report](ShutdownReport) | info, warn | `reason`, `took_s`, `lame_duck_s`, `settle_s`, `drain_s`, `cut_s`, `close_s`, `on_drained_s`, `in_flight`, `cut`, `rejected`, `unflushed`, `still_held`, `hooks` |
 #[must_use = "a `Shutdown` does nothing until it runs or serves"]

@@ -9,7 +9,7 @@ use std::sync::Once;
 use axum::body::Body;
 use http::{Request, Response};
 use tower::{Layer, ServiceExt};
-use tower_drain::{BoxError, DrainLayer, HookOutcome, Shutdown};
+use tower_drain::{BoxError, DrainHandle, DrainLayer, HookOutcome, Shutdown};
 
 use crate::shutdown_support::{after, s, server, timeouts, Timeline};
 
@@ -173,4 +173,26 @@ requests    1 in flight at the drain, 1 cut, 0 rejected, 0 unflushed
 on_begin    notify: failed: no route
 on_drained  close: done";
     assert_eq!(report, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_that_was_told_of_the_cut_is_named_whether_it_obeyed_or_not() {
+    Lines::listen();
+    let handle = DrainHandle::new();
+    let obeys = handle.try_guard_as("a websocket").unwrap();
+    let _kept = handle.try_guard_as("a job").unwrap();
+    tokio::spawn(async move { obeys.cut().await });
+    let report = Shutdown::new(handle.clone())
+        .timeouts(timeouts())
+        .trigger(after(0.0))
+        .run(|stop| server(stop, handle, Timeline::new()))
+        .await
+        .unwrap();
+    let lines = Lines::get();
+    for (guard, is_gone) in [("a websocket", true), ("a job", false)] {
+        let told = line(&lines, &format!("cut: {guard}, guard"));
+        assert!(told.trim_start().starts_with("WARN"), "{told}");
+        assert!(told.contains(&format!("is_gone={is_gone}")), "{told}");
+    }
+    assert_eq!((report.cut, report.still_held.len()), (0, 1));
 }
