@@ -193,6 +193,7 @@ impl Sequence {
             self.abandon.fire();
             self.server.ended().await;
         }
+        record.overdrawn = began.elapsed().saturating_sub(limit);
         record.phases.close += began.elapsed();
         record.unflushed = self.server.unflushed();
         record.still_held = self.handle.stragglers();
