@@ -39,6 +39,15 @@ pub(super) fn budget(budget: &Budget) {
     );
 }
 
+pub(super) fn variable_unread(name: &str, known: &[&str]) {
+    let known = known.join(", ");
+    line!(
+        warn,
+        name,
+        "{name} is set and read by nobody; the variables are {known}"
+    );
+}
+
 pub(super) fn triggered(reason: &DrainReason, handle: &DrainHandle) {
     line!(info, %reason, phase = %handle.phase(), in_flight = handle.in_flight(), "shutdown begins");
 }

@@ -1,8 +1,8 @@
 use super::rules::Signal;
 use crate::env::{environment, word, ConfigError, Lookup};
 
-const SIGINT: &str = "GRACEFUL_SHUTDOWN_SIGINT";
-const SECOND: &str = "GRACEFUL_SHUTDOWN_SECOND_SIGNAL";
+pub(super) const SIGINT: &str = "GRACEFUL_SHUTDOWN_SIGINT";
+pub(super) const SECOND: &str = "GRACEFUL_SHUTDOWN_SECOND_SIGNAL";
 
 /// What a signal does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

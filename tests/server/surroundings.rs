@@ -91,3 +91,12 @@ async fn nobody_has_to_read_where_it_listens() {
     server.logs("shutdown complete").await;
     assert_eq!(server.exits().await.code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_variable_that_is_misspelt_is_named() {
+    let mut server = Server::start(&[("GRACEFUL_SHUTDOWN_DRAIN", "7")]).await;
+    let warning = server.logs("WARN").await;
+    assert!(warning.contains("GRACEFUL_SHUTDOWN_DRAIN "), "{warning}");
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.exits().await.code(), Some(0));
+}
