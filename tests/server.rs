@@ -12,6 +12,8 @@
 mod admin;
 #[path = "common/example.rs"]
 mod common;
+#[path = "server/peers.rs"]
+mod peers;
 #[path = "server/surroundings.rs"]
 mod surroundings;
 
@@ -27,7 +29,7 @@ use hyper_util::rt::TokioExecutor;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -41,7 +43,11 @@ struct Server {
 
 impl Server {
     async fn start(variables: &[(&str, &str)]) -> Self {
-        let mut command = example("server");
+        Self::run(example("server"), variables).await
+    }
+
+    /// `command` becomes the server.
+    async fn run(mut command: Command, variables: &[(&str, &str)]) -> Self {
         command
             .env("ADDR", "127.0.0.1:0")
             .env("GRACEFUL_SHUTDOWN_LAME_DUCK", "0.3")
