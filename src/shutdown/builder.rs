@@ -49,6 +49,7 @@ pub(super) type Trigger = Pin<Box<dyn Future<Output = DrainReason> + Send>>;
 /// | line | level | fields |
 /// |---|---|---|
 /// | the budget, when the server starts | info | `worst_case_s`, `grace_period_s`, `platform_s`, `lame_duck_s`, `settle_s`, `drain_s`, `close_s` |
+/// | a `GRACEFUL_SHUTDOWN_` variable that nobody reads | warn | `name` |
 /// | a signal | info | `signal`, `meaning` |
 /// | `shutdown begins` | info | `reason`, `phase`, `in_flight` |
 /// | every step, when it begins | info | `step`, `at_most_s`, `in_flight` |
