@@ -167,6 +167,7 @@ mod head;
 #[cfg(any(feature = "agent", feature = "shutdown"))]
 mod latch;
 mod layer;
+mod lines;
 #[cfg(feature = "axum")]
 mod listener;
 #[cfg(feature = "metrics")]

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::time::sleep;
 
 use crate::backlog::{is_of_one_connection, Backlog};
+use crate::lines::Rarely;
 use crate::race::{race, Either};
 use crate::{AcceptClosed, DrainHandle};
 
@@ -42,6 +43,7 @@ pub struct DrainListener {
     socket: Socket,
     local_addr: SocketAddr,
     closing: AcceptClosed,
+    failing: Rarely,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl DrainListener {
             local_addr: listener.local_addr()?,
             socket: Socket::Open(listener),
             closing: handle.accept_closed(),
+            failing: Rarely::default(),
         })
     }
 
@@ -107,7 +110,7 @@ impl DrainListener {
                 Ok(accepted) => return accepted,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause");
+                    self.failing.write(|| tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause"));
                     sleep(EXHAUSTED).await;
                 }
             }

@@ -84,12 +84,9 @@ impl Process {
             said.push(line);
         }
         let mut stderr = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut stderr)
-            .unwrap();
+        if let Some(mut open) = self.child.stderr.take() {
+            open.read_to_string(&mut stderr).unwrap();
+        }
         let status = self.child.wait().unwrap();
         (status.code(), said.join("\n"), stderr)
     }
@@ -117,6 +114,16 @@ async fn scene(scene: &str) -> Result<ShutdownReport, BoxError> {
         .timeouts(Timeouts::from_env()?)
         .signals(Signals::from_env()?);
     let shutdown = match scene {
+        "logging" => {
+            // A line that cannot be written is an `eprintln!`, which panics where stderr is gone.
+            tracing_subscriber::fmt()
+                .with_writer(std::io::stderr)
+                .log_internal_errors(true)
+                .init();
+            say("logging");
+            wait_for_the_parent();
+            shutdown
+        }
         "early" => {
             say("installed");
             wait_for_the_parent();
@@ -185,6 +192,20 @@ fn a_signal_before_the_server_runs_ends_nothing_and_is_not_lost() {
     process.go_on();
     let (code, said, stderr) = process.end();
     assert_eq!(code, Some(0), "{said}\n{stderr}");
+    assert!(said.contains(": SIGTERM"), "{said}");
+}
+
+/// As with `server 2>&1 | tee log` in a terminal: the same signal ends both.
+#[test]
+fn whoever_read_the_log_may_be_gone() {
+    let mut process = Process::start("logging", &[("GRACEFUL_SHUTDOWN_LAME_DUCK", "0.1")]);
+    process.expect("logging");
+    drop(process.child.stderr.take());
+    process.go_on();
+    process.expect("serving");
+    process.signal("TERM");
+    let (code, said, _) = process.end();
+    assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(": SIGTERM"), "{said}");
 }
 

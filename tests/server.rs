@@ -12,6 +12,10 @@
 mod admin;
 #[path = "common/example.rs"]
 mod common;
+#[path = "server/peers.rs"]
+mod peers;
+#[path = "server/surroundings.rs"]
+mod surroundings;
 
 use std::process::ExitStatus;
 
@@ -24,8 +28,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -39,7 +43,11 @@ struct Server {
 
 impl Server {
     async fn start(variables: &[(&str, &str)]) -> Self {
-        let mut command = example("server");
+        Self::run(example("server"), variables).await
+    }
+
+    /// `command` becomes the server.
+    async fn run(mut command: Command, variables: &[(&str, &str)]) -> Self {
         command
             .env("ADDR", "127.0.0.1:0")
             .env("GRACEFUL_SHUTDOWN_LAME_DUCK", "0.3")
@@ -272,43 +280,4 @@ async fn every_route_of_the_server_answers_while_it_serves() {
         .body(Full::from(vec![b'x'; 3 << 20]))
         .expect("valid");
     assert_eq!(text(server.request(posted).await).await.len(), 3 << 20);
-}
-
-/// The log of a server that does not start because of this variable.
-async fn refused(name: &str, value: &str) -> String {
-    let mut child = example("server")
-        .env(name, value)
-        .spawn()
-        .expect("it starts");
-    let status = within("the exit", child.wait())
-        .await
-        .expect("it is a child of ours");
-    assert_eq!(status.code(), Some(1));
-    let (mut said, mut log) = (String::new(), String::new());
-    let (stdout, stderr) = (child.stdout.as_mut(), child.stderr.as_mut());
-    stdout
-        .expect("piped")
-        .read_to_string(&mut said)
-        .await
-        .expect("UTF-8");
-    stderr
-        .expect("piped")
-        .read_to_string(&mut log)
-        .await
-        .expect("UTF-8");
-    assert_eq!(said, "");
-    log
-}
-
-#[tokio::test]
-async fn a_bad_environment_value_is_named_before_the_server_listens() {
-    for (name, value) in [
-        ("GRACEFUL_SHUTDOWN_TIMEOUT", "soon"),
-        ("GRACEFUL_SHUTDOWN_SIGINT", "perhaps"),
-        ("STOP_ACCEPTING", "never"),
-        ("ADDR", "nowhere"),
-    ] {
-        let log = refused(name, value).await;
-        assert!(log.contains(name) && log.contains(value), "{log}");
-    }
 }

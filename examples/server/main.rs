@@ -22,7 +22,7 @@ mod page;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::env;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -36,19 +36,31 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tower_drain::{
     BoxError, DrainGuard, DrainHandle, DrainLayer, Goodbye, Shutdown, ShutdownReport, Signals,
     StopAccepting, StreamPolicy, Timeouts,
 };
 use tracing::{error, info};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // Or a line panics when whoever read stderr is gone, and with it what the line is about.
+        .log_internal_errors(false)
         .init();
-    match run().await {
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!("no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(run());
+    // A runtime that is dropped waits for every handler that blocks its thread, however long that takes.
+    runtime.shutdown_background();
+    match ended {
         Ok(report) => {
             info!("\n{report}");
             report.exit_code()
@@ -91,7 +103,7 @@ async fn run() -> Result<ShutdownReport, BoxError> {
             },
         );
     let operators = admin::administration(&handle)?;
-    if let Ok(address) = env::var("ADMIN_ADDR") {
+    if let Some(address) = variable("ADMIN_ADDR")? {
         let listener = bind("ADMIN_ADDR", &address).await?;
         info!("administration on http://{}", listener.local_addr()?);
         shutdown =
@@ -100,10 +112,19 @@ async fn run() -> Result<ShutdownReport, BoxError> {
     shutdown.check()?;
     raise_file_limit()?;
 
-    let address = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".into());
+    let address = variable("ADDR")?.unwrap_or_else(|| "127.0.0.1:3000".into());
     let listener = bind("ADDR", &address).await?;
-    println!("listening on http://{}", listener.local_addr()?);
+    let said = format!("listening on http://{}\n", listener.local_addr()?);
+    // Nobody has to read it.
+    let _ = std::io::stdout().write_all(said.as_bytes());
     shutdown.serve(listener, app(&handle)).await
+}
+
+/// A value that is not UTF-8 is not the same as none.
+fn variable(name: &str) -> Result<Option<String>, BoxError> {
+    let value = env::var_os(name).map(|value| value.into_string());
+    let text = value.transpose();
+    text.map_err(|value| format!("{name}: {value:?} is not UTF-8").into())
 }
 
 async fn bind(name: &str, address: &str) -> Result<TcpListener, BoxError> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reply::{self, Refusal, Reply};
 use super::ttl::DEFAULT_TTL;
-use crate::{DrainHandle, DrainNonce, DrainReason};
+use crate::{lines, DrainHandle, DrainNonce, DrainReason};
 
 const SHORTEST_TTL_S: f64 = 0.001;
 /// A longer time to live is a slip of units.
@@ -87,7 +87,7 @@ impl ReadyOrder {
     pub(super) fn obey(self, handle: &DrainHandle) -> Result<Reply, Refusal> {
         match handle.resume(self.nonce) {
             Ok(()) => {
-                tracing::info!(target: "tower_drain::admin", "resumed");
+                lines::write(|| tracing::info!(target: "tower_drain::admin", "resumed"));
                 let phase = crate::Phase::Serving;
                 Ok(reply::json(StatusCode::OK, &Resumed { phase }))
             }
@@ -107,7 +107,9 @@ fn stay(handle: &DrainHandle, reason: DrainReason, ttl: Duration) -> Result<Drai
         )
     })?;
     let ttl_s = ttl.as_secs_f64();
-    tracing::info!(target: "tower_drain::admin", reason = ?words, ttl_s, "asked to drain and stay");
+    lines::write(
+        || tracing::info!(target: "tower_drain::admin", reason = ?words, ttl_s, "asked to drain and stay"),
+    );
     Ok(nonce)
 }
 
@@ -115,7 +117,9 @@ fn stay(handle: &DrainHandle, reason: DrainReason, ttl: Duration) -> Result<Drai
 /// stays with whoever began it.
 #[cfg(feature = "shutdown")]
 fn exit(handle: &DrainHandle, reason: DrainReason) -> Result<Option<DrainNonce>, Refusal> {
-    tracing::info!(target: "tower_drain::admin", reason = ?reason.to_string(), "asked to drain and exit");
+    lines::write(
+        || tracing::info!(target: "tower_drain::admin", reason = ?reason.to_string(), "asked to drain and exit"),
+    );
     handle.seal();
     let nonce = handle.begin_lame_duck_because(reason.clone());
     handle.request_exit(reason);

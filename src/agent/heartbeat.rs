@@ -8,7 +8,7 @@ use pin_project_lite::pin_project;
 
 use super::caught::Caught;
 use super::ticks::Ticks;
-use crate::{BoxError, Changed, DrainHandle, DrainStatus, Phase};
+use crate::{lines, BoxError, Changed, DrainHandle, DrainStatus, Phase};
 
 /// Says on a period that this process lives, until a phase is reached.
 ///
@@ -176,10 +176,14 @@ where
             let had_failed = std::mem::replace(self.as_mut().project().has_failed, failed);
             match ended {
                 Err(error) if !had_failed => {
-                    tracing::warn!(target: "tower_drain::agent", error, "heartbeat: a beat failed");
+                    lines::write(
+                        || tracing::warn!(target: "tower_drain::agent", error, "heartbeat: a beat failed"),
+                    );
                 }
                 Ok(()) if had_failed => {
-                    tracing::info!(target: "tower_drain::agent", "heartbeat: beats succeed again");
+                    lines::write(
+                        || tracing::info!(target: "tower_drain::agent", "heartbeat: beats succeed again"),
+                    );
                 }
                 _ => {}
             }

@@ -10,7 +10,7 @@ use tokio::time::Sleep;
 use super::caught::Caught;
 use super::ticks::Ticks;
 use crate::env::{count, environment, period, ConfigError, Lookup};
-use crate::{words, BoxError, DrainReason};
+use crate::{lines, words, BoxError, DrainReason};
 
 const EVERY: &str = "HEALTHCHECK_INTERVAL_SECONDS";
 const TIMEOUT: &str = "HEALTHCHECK_TIMEOUT_SECONDS";
@@ -214,22 +214,26 @@ where
             match ended {
                 Ok(()) if *failures == 0 => {}
                 Ok(()) => {
-                    tracing::info!(
-                        target: "tower_drain::agent",
-                        failures,
-                        "watchdog: the probe succeeds again"
-                    );
+                    lines::write(|| {
+                        tracing::info!(
+                            target: "tower_drain::agent",
+                            failures,
+                            "watchdog: the probe succeeds again"
+                        );
+                    });
                     *failures = 0;
                 }
                 Err(last_error) => {
                     *failures += 1;
-                    tracing::warn!(
-                        target: "tower_drain::agent",
-                        failures,
-                        threshold,
-                        error = last_error,
-                        "watchdog: the probe failed"
-                    );
+                    lines::write(|| {
+                        tracing::warn!(
+                            target: "tower_drain::agent",
+                            failures,
+                            threshold,
+                            error = last_error,
+                            "watchdog: the probe failed"
+                        );
+                    });
                     if *failures >= threshold {
                         let failures = std::mem::take(failures);
                         return Poll::Ready(DrainReason::ConnectivityLost {

@@ -22,7 +22,7 @@ use super::requests::Requests;
 use super::stopping::{Stopping, FIRST_REQUEST};
 use super::streams::StreamsOwner;
 use super::tally::{Tally, ABANDON, STOP};
-use crate::BoxError;
+use crate::{lines, BoxError};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -93,7 +93,9 @@ where
             return Poll::Ready(match shaken {
                 Ok(io) => Some(io),
                 Err(error) => {
-                    tracing::debug!(target: "tower_drain", %error, "a handshake failed");
+                    lines::write(
+                        || tracing::debug!(target: "tower_drain", %error, "a handshake failed"),
+                    );
                     None
                 }
             });

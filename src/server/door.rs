@@ -9,6 +9,7 @@ use tokio::time::{sleep, Sleep};
 
 use super::Accept;
 use crate::backlog::is_of_one_connection;
+use crate::lines::Rarely;
 
 /// Too many open files is what it is for; they close by themselves.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -18,6 +19,7 @@ const PAUSE_IN_BACKLOG: Duration = Duration::from_millis(20);
 pub(super) struct Door<L: Accept> {
     state: State<L>,
     pause: Option<Pin<Box<Sleep>>>,
+    failing: Rarely,
 }
 
 enum State<L: Accept> {
@@ -31,6 +33,7 @@ impl<L: Accept> Door<L> {
         Self {
             state: State::Open(listener),
             pause: None,
+            failing: Rarely::default(),
         }
     }
 
@@ -66,7 +69,9 @@ impl<L: Accept> Door<L> {
                 Some(Ok(accepted)) => return Poll::Ready(Some(accepted)),
                 Some(Err(error)) if is_of_one_connection(&error) => {}
                 Some(Err(error)) => {
-                    tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause");
+                    self.failing.write(|| {
+                        tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause");
+                    });
                     self.pause = Some(Box::pin(sleep(pause)));
                 }
                 None => {

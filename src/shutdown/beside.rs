@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::time::Duration;
 
 use tokio::time::{sleep_until, Instant};
 
 use super::hooks::{Running, Task};
-use super::timeouts::BESIDE;
 use super::{log, Stop};
 use crate::latch::Latch;
 use crate::race::{race, Either};
@@ -59,10 +59,10 @@ impl Besides {
         }
     }
 
-    /// Tells them, and drops those that have not returned within a second.
-    pub(super) async fn end(mut self) {
+    /// Tells them, and drops those that have not returned within `limit`.
+    pub(super) async fn end(mut self, limit: Duration) {
         self.exit.fire();
-        let deadline = Instant::now() + BESIDE;
+        let deadline = Instant::now() + limit;
         while let Some(task) = self.tasks.last_mut() {
             match race(task.join(), sleep_until(deadline)).await {
                 Either::First(_) => drop(self.tasks.pop()),

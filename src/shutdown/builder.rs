@@ -49,11 +49,12 @@ pub(super) type Trigger = Pin<Box<dyn Future<Output = DrainReason> + Send>>;
 /// | line | level | fields |
 /// |---|---|---|
 /// | the budget, when the server starts | info | `worst_case_s`, `grace_period_s`, `platform_s`, `lame_duck_s`, `settle_s`, `drain_s`, `close_s` |
+/// | a `GRACEFUL_SHUTDOWN_` variable that nobody reads | warn | `name` |
 /// | a signal | info | `signal`, `meaning` |
 /// | `shutdown begins` | info | `reason`, `phase`, `in_flight` |
 /// | every step, when it begins | info | `step`, `at_most_s`, `in_flight` |
 /// | who is waited for, every 5 s | info | `step`, `waited_s`, `in_flight`, `oldest` (five of them) |
-/// | each request and tracked future that was cut | warn | `id`, `method`, `path` (never the query), `label`, `part`, `age_s`, `is_gone` |
+/// | each request and tracked future that was cut, and each guard that was told of it | warn | `id`, `method`, `path` (never the query), `label`, `part`, `age_s`, `is_gone` |
 /// | each hook, when it ends | info, warn | `stage`, `hook`, `outcome`, `took_s` |
 /// | the last line: the whole [report](ShutdownReport) | info, warn | `reason`, `took_s`, `lame_duck_s`, `settle_s`, `drain_s`, `cut_s`, `close_s`, `on_drained_s`, `in_flight`, `cut`, `rejected`, `unflushed`, `still_held`, `hooks` |
 #[must_use = "a `Shutdown` does nothing until it runs or serves"]
@@ -157,11 +158,9 @@ impl Shutdown {
     /// and the others are dropped.
     pub fn trigger<F>(mut self, trigger: F) -> Self
     where
-        F: Future + Send + 'static,
-        F::Output: Into<DrainReason>,
+        F: Future<Output = DrainReason> + Send + 'static,
     {
-        self.triggers
-            .push(Box::pin(async move { trigger.await.into() }));
+        self.triggers.push(Box::pin(trigger));
         self
     }
 

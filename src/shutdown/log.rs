@@ -11,7 +11,7 @@ use crate::{BoxError, DrainHandle, DrainReason, Straggler};
 
 macro_rules! line {
     ($level:ident, $($rest:tt)*) => {
-        tracing::$level!(target: "tower_drain::shutdown", $($rest)*)
+        crate::lines::write(|| tracing::$level!(target: "tower_drain::shutdown", $($rest)*))
     };
 }
 
@@ -36,6 +36,15 @@ pub(super) fn budget(budget: &Budget) {
         "a shutdown takes at most {} s and needs a grace period of {} s",
         seconds(budget.worst_case),
         budget.grace_period_s(),
+    );
+}
+
+pub(super) fn variable_unread(name: &str, known: &[&str]) {
+    let known = known.join(", ");
+    line!(
+        warn,
+        name,
+        "{name} is set and read by nobody; the variables are {known}"
     );
 }
 
@@ -118,6 +127,11 @@ pub(super) fn beside_dropped(servers: usize) {
         servers,
         "servers beside did not stop in time and were dropped"
     );
+}
+
+#[cfg(all(feature = "systemd", target_os = "linux"))]
+pub(super) fn systemd_not_told(error: &std::io::Error) {
+    line!(warn, %error, "systemd could not be told");
 }
 
 /// The last line.

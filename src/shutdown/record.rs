@@ -19,6 +19,8 @@ pub(super) struct Record {
     pub(super) cut: usize,
     pub(super) still_held: Vec<Straggler>,
     pub(super) unflushed: usize,
+    /// What dropping the connections took beyond the closing: one whose handler blocks its thread cannot be dropped.
+    pub(super) overdrawn: Duration,
     hooks: Vec<HookReport>,
 }
 
@@ -37,6 +39,7 @@ impl Record {
             cut: 0,
             still_held: Vec::new(),
             unflushed: 0,
+            overdrawn: Duration::ZERO,
             hooks: entries,
         }
     }

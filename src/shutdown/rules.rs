@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::signals::{OnSignal, Signals};
 
-/// Two SIGTERM within this time are one: some platforms and parents send both to the process and to its group.
+/// Two of the same signal within this time are one where the first drains: some platforms and parents send it both to
+/// the process and to its group.
 const ONE: Duration = Duration::from_millis(250);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +80,7 @@ impl Rules {
             self.first = Some((signal, now));
             return Heard::Drain;
         };
-        let is_same = first == Signal::Term
-            && signal == Signal::Term
-            && now.saturating_duration_since(at) < ONE;
+        let is_same = first == signal && now.saturating_duration_since(at) < ONE;
         match self.signals.second {
             OnSignal::Cut if !is_same => Heard::Cut,
             _ => Heard::Ignored,

@@ -13,6 +13,7 @@ use super::rules::Rules;
 use super::sequence::{finish, Sequence};
 use super::server::Server;
 use super::stages::{Served, ServerStages, Stop};
+use super::timeouts::BESIDE;
 use super::{log, systemd, ShutdownReport};
 use crate::latch::Latch;
 use crate::race::{race, Either};
@@ -162,7 +163,8 @@ async fn follow(
     let steps = async {
         let on_begin = sequence.end_server(&mut record).await;
         sequence.on_drained(&mut record).await;
-        besides.end().await;
+        // They have what is left of their time, so that all of it is not more than was said at the start.
+        besides.end(BESIDE.saturating_sub(record.overdrawn)).await;
         finish(on_begin, &mut record).await;
     };
     let until_left = race(steps, leave);

@@ -193,6 +193,7 @@ impl Sequence {
             self.abandon.fire();
             self.server.ended().await;
         }
+        record.overdrawn = began.elapsed().saturating_sub(limit);
         record.phases.close += began.elapsed();
         record.unflushed = self.server.unflushed();
         record.still_held = self.handle.stragglers();
@@ -264,16 +265,16 @@ fn told_apart(before: Vec<Straggler>, still_held: Vec<Straggler>) -> Cut {
     let mut ended = Vec::new();
     for straggler in before {
         let is_held = match straggler.phase {
-            StragglerPhase::Guard => continue,
             StragglerPhase::Unseen => {
                 let is_held = unseen > 0;
                 unseen = unseen.saturating_sub(1);
                 is_held
             }
-            StragglerPhase::Handler | StragglerPhase::Body => held.contains(&straggler.id),
+            _ => held.contains(&straggler.id),
         };
         log::was_cut(&straggler, !is_held);
-        if !is_held {
+        // A guard was told, and ended by itself.
+        if !is_held && straggler.phase != StragglerPhase::Guard {
             ended.push(straggler);
         }
     }

@@ -1,8 +1,8 @@
 use super::rules::Signal;
 use crate::env::{environment, word, ConfigError, Lookup};
 
-const SIGINT: &str = "GRACEFUL_SHUTDOWN_SIGINT";
-const SECOND: &str = "GRACEFUL_SHUTDOWN_SECOND_SIGNAL";
+pub(super) const SIGINT: &str = "GRACEFUL_SHUTDOWN_SIGINT";
+pub(super) const SECOND: &str = "GRACEFUL_SHUTDOWN_SECOND_SIGNAL";
 
 /// What a signal does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,9 +18,9 @@ pub enum OnSignal {
 /// What the signals mean to a [`Shutdown`](crate::Shutdown).
 ///
 /// SIGTERM drains. SIGINT cuts at once, which [`sigint`](Self::sigint) changes. A second signal after a first one cuts,
-/// which [`second`](Self::second) changes; it does not change a SIGINT that cuts. Two SIGTERM within 250 ms are one.
-/// After a cut, one more SIGINT returns at once, hooks or not. A [trigger](crate::Shutdown::trigger) is not a signal:
-/// the first SIGTERM after it is the first.
+/// which [`second`](Self::second) changes; it does not change a SIGINT that cuts. Two SIGTERM within 250 ms are one,
+/// and so are two SIGINT where SIGINT drains. After a cut, one more SIGINT returns at once, hooks or not. A
+/// [trigger](crate::Shutdown::trigger) is not a signal: the first SIGTERM after it is the first.
 ///
 /// On Windows, Ctrl-C is SIGINT; the console's closing and the system's shutdown are SIGTERM.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,7 +26,7 @@ mod imp {
 
     fn tell(state: NotifyState<'_>) {
         if let Err(error) = sd_notify::notify(&[state]) {
-            tracing::warn!(target: "tower_drain::shutdown", %error, "systemd could not be told");
+            crate::shutdown::log::systemd_not_told(&error);
         }
     }
 }

@@ -1,5 +1,7 @@
+use std::ffi::OsString;
 use std::time::Duration;
 
+use super::{log, signals};
 use crate::env::{environment, seconds, ConfigError, Lookup};
 
 const LAME_DUCK: &str = "GRACEFUL_SHUTDOWN_LAME_DUCK";
@@ -7,6 +9,17 @@ const SETTLE: &str = "GRACEFUL_SHUTDOWN_SETTLE";
 const DRAIN: &str = "GRACEFUL_SHUTDOWN_TIMEOUT";
 const CLOSE: &str = "GRACEFUL_SHUTDOWN_CLOSE_TIMEOUT";
 const PLATFORM: &str = "GRACEFUL_SHUTDOWN_PLATFORM_TIMEOUT";
+
+const PREFIX: &str = "GRACEFUL_SHUTDOWN_";
+const KNOWN: [&str; 7] = [
+    LAME_DUCK,
+    SETTLE,
+    DRAIN,
+    CLOSE,
+    PLATFORM,
+    signals::SIGINT,
+    signals::SECOND,
+];
 
 /// How long servers [beside](crate::Shutdown::beside) have once they are told to stop.
 pub(super) const BESIDE: Duration = Duration::from_secs(1);
@@ -94,13 +107,17 @@ impl Timeouts {
     /// From the environment, in seconds with an optional fraction; the defaults for what is not set.
     ///
     /// With `GRACEFUL_SHUTDOWN_PLATFORM_TIMEOUT` and without `GRACEFUL_SHUTDOWN_TIMEOUT` the drain is derived as by
-    /// [`for_platform`](Self::for_platform).
+    /// [`for_platform`](Self::for_platform). A variable that begins in `GRACEFUL_SHUTDOWN_` and is none that this crate
+    /// reads is logged as a warning: it is misspelt, most likely.
     ///
     /// # Errors
     ///
     /// If a value is not a number of seconds (at most a year), or if the sum does not fit below the platform's limit
     /// even without hooks.
     pub fn from_env() -> Result<Self, ConfigError> {
+        for name in strangers(std::env::vars_os().map(|(name, _)| name)) {
+            log::variable_unread(&name, &KNOWN);
+        }
         Self::from_lookup(&environment)
     }
 
@@ -228,4 +245,10 @@ impl Timeouts {
         .collect::<Vec<_>>()
         .join(" + ")
     }
+}
+
+fn strangers(names: impl Iterator<Item = OsString>) -> impl Iterator<Item = String> {
+    names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name.starts_with(PREFIX) && !KNOWN.contains(&name.as_str()))
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::sync::lock;
 use super::transitions::{Drain, State};
 use super::Tracker;
-use crate::{DrainNonce, DrainReason, Phase};
+use crate::{lines, DrainNonce, DrainReason, Phase};
 
 /// When a drain lifts itself, and what wakes it then. The drain owns its timer: one that is taken back, sealed or freed
 /// stops it.
@@ -102,7 +102,9 @@ impl Tracker {
             return;
         };
         if self.resume(nonce).is_ok() {
-            tracing::info!(target: "tower_drain", "the drain's time to live is over: it lifted itself");
+            lines::write(
+                || tracing::info!(target: "tower_drain", "the drain's time to live is over: it lifted itself"),
+            );
         }
     }
 

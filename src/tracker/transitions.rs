@@ -11,7 +11,7 @@ use super::registry::{Called, Wakes};
 use super::sync::lock;
 use super::Tracker;
 use crate::{
-    DrainNonce, DrainReason, DrainReport, DrainStatus, Phase, ResumeError, Straggler,
+    lines, DrainNonce, DrainReason, DrainReport, DrainStatus, Phase, ResumeError, Straggler,
     StragglerPhase,
 };
 
@@ -94,7 +94,8 @@ impl Tracker {
     }
 
     fn log(&self, phase: Phase) {
-        tracing::info!(target: "tower_drain", %phase, in_flight = self.in_flight(), "phase changed");
+        let in_flight = self.in_flight();
+        lines::write(|| tracing::info!(target: "tower_drain", %phase, in_flight, "phase changed"));
     }
 
     fn announce(&self, phase: Phase, fired: Wakes) {
@@ -221,7 +222,7 @@ impl Tracker {
             drain.cut += ended;
         }
         drop(state);
-        tracing::info!(target: "tower_drain", ended, "cut");
+        lines::write(|| tracing::info!(target: "tower_drain", ended, "cut"));
         for shard in self.shards() {
             shard.wake(Wakes::CUT);
         }

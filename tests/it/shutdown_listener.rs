@@ -22,7 +22,7 @@ async fn close(handle: &DrainHandle) {
     let zero = Duration::ZERO;
     Shutdown::new(handle.clone())
         .timeouts(Timeouts::default().lame_duck(zero).settle(zero))
-        .trigger(async { "test" })
+        .trigger(async { "test".into() })
         .run(|stop| async move {
             stop.await;
             Ok::<_, BoxError>(())

@@ -139,11 +139,11 @@ async fn of_several_triggers_the_first_gives_the_reason() {
     let report = Shutdown::new(handle.clone())
         .trigger(async {
             tokio::time::sleep(s(2.0)).await;
-            "second"
+            "second".into()
         })
         .trigger(async {
             tokio::time::sleep(s(1.0)).await;
-            "first"
+            "first".into()
         })
         .run(|stop| server(stop, handle.clone(), timeline.clone()))
         .await

@@ -174,7 +174,7 @@ async fn a_resume_before_the_trigger_does_not_lose_it() {
         // In the same moment, just before the seal.
         administrator.resume(nonce).unwrap();
         assert_eq!(administrator.phase(), Phase::Serving);
-        "deploy"
+        "deploy".into()
     };
     let report = Shutdown::new(handle.clone())
         .trigger(trigger)

@@ -2,6 +2,7 @@
 
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 
+use super::surroundings::refused;
 use super::*;
 
 /// A server with administration, and where that is.

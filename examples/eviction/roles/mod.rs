@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tower_drain::BoxError;
+use tower_drain::{BoxError, DrainReason};
 
 use self::say::Say;
 
@@ -68,10 +68,10 @@ fn state() -> Result<PathBuf, BoxError> {
 }
 
 /// Resolves when the process that started this one is gone, so that none is left behind.
-async fn orphaned() -> &'static str {
+async fn orphaned() -> DrainReason {
     let parent = parent_id();
     while parent_id() == parent {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    "whoever started it is gone"
+    "whoever started it is gone".into()
 }

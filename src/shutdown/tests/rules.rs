@@ -57,8 +57,8 @@ fn sigterm_after_a_cut_changes_nothing() {
 #[test]
 fn sigint_that_drains_is_a_first_signal_and_a_second_one() {
     let drains = Signals::default().sigint(OnSignal::Drain);
-    let signals = [(0.0, Int), (0.1, Int), (0.2, Int)];
-    let expected = [Heard::Drain, Heard::Cut, Heard::Leave];
+    let signals = [(0.0, Int), (0.249, Int), (0.25, Int), (0.3, Int)];
+    let expected = [Heard::Drain, Heard::Ignored, Heard::Cut, Heard::Leave];
     assert_eq!(heard(drains.clone(), &signals), expected);
     assert_eq!(
         heard(drains, &[(0.0, Term), (0.1, Int)]),

@@ -67,3 +67,22 @@ async fn a_server_hears_abandon_at_the_end_of_the_closing_and_says_what_was_not_
     assert_eq!(report.unflushed, 2);
     assert!(!report.is_complete());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_dropping_the_connections_takes_is_taken_off_the_servers_beside() {
+    let shutdown = Shutdown::new(DrainHandle::new())
+        .trigger(after(0.0))
+        .beside(|_| std::future::pending::<Result<(), BoxError>>());
+    let budget = shutdown.budget().unwrap();
+    // Nothing is in flight.
+    let worst_case = budget.worst_case - budget.timeouts.drain;
+    let start = Instant::now();
+    let hangs = shutdown.drive(|stages| async move {
+        stages.connections.send_replace(2);
+        stages.abandon.await;
+        sleep(Duration::from_millis(250)).await;
+        Ok(Served { unflushed: 1 })
+    });
+    hangs.await.unwrap();
+    assert_near(start.elapsed().as_secs_f64(), worst_case.as_secs_f64());
+}
