@@ -18,6 +18,12 @@ use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
     /// The response future of [`Drain`](crate::Drain).
+    ///
+    /// Dropped before its answer, it drops the handler and then takes the request out of the count.
+    ///
+    /// # Panics
+    ///
+    /// If it is polled after it was ready.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, B> {
         // Dropped in this order: what is counted outlives what it counts.

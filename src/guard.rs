@@ -31,6 +31,8 @@ impl DrainGuard {
     }
 
     /// Resolves once rejecting began; at once if it has. It is the moment to say goodbye and to end.
+    ///
+    /// Cancel safe: it may be dropped and made again.
     pub fn draining(&self) -> Draining {
         Draining::new(self.held.waiter())
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::Response;
 use tower_layer::Layer;
 
-use crate::slot::{whole_seconds, Config, Table};
+use crate::config::{whole_seconds, Config};
+use crate::slot::Table;
 use crate::{Drain, DrainHandle, RequestHead, Unavailable};
 
 /// Counts requests in flight, response bodies included, and rejects new ones once its [`DrainHandle`] says so.

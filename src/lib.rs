@@ -151,6 +151,7 @@ mod agent;
 #[cfg(any(feature = "axum", feature = "server"))]
 mod backlog;
 mod body;
+mod config;
 mod connection;
 #[cfg(any(feature = "agent", feature = "shutdown"))]
 mod env;

@@ -3,97 +3,19 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
 
+#[cfg(feature = "stream")]
 use http::Request;
 
+use crate::config::Config;
 #[cfg(feature = "stream")]
 use crate::future::Rare;
 #[cfg(feature = "stream")]
 use crate::stream::StreamCall;
 use crate::tracker::{shard_of_thread, Padded, Shard};
-use crate::{DrainHandle, RequestHead};
+use crate::DrainHandle;
 
-type Exempt = Arc<dyn Fn(&RequestHead<'_>) -> bool + Send + Sync>;
-
-/// What the builder methods of the layer set.
-pub(crate) struct Config<R> {
-    pub(crate) exempt: Vec<Exempt>,
-    pub(crate) rejection: Arc<R>,
-    /// In seconds.
-    pub(crate) retry_after: u64,
-    pub(crate) share_guard: bool,
-    #[cfg(feature = "stream")]
-    pub(crate) stream: crate::stream::StreamConfig,
-}
-
-impl<R> Config<R> {
-    pub(crate) fn new(rejection: R) -> Self {
-        Self {
-            exempt: Vec::new(),
-            rejection: Arc::new(rejection),
-            retry_after: whole_seconds(Duration::from_secs(1)),
-            share_guard: false,
-            #[cfg(feature = "stream")]
-            stream: Default::default(),
-        }
-    }
-
-    pub(crate) fn with_rejection<S>(self, rejection: S) -> Config<S> {
-        Config {
-            exempt: self.exempt,
-            rejection: Arc::new(rejection),
-            retry_after: self.retry_after,
-            share_guard: self.share_guard,
-            #[cfg(feature = "stream")]
-            stream: self.stream,
-        }
-    }
-
-    pub(crate) fn is_exempt<B>(&self, request: &Request<B>) -> bool {
-        let head = RequestHead::of(request);
-        self.exempt.iter().any(|exempts| exempts(&head))
-    }
-
-    /// Whether nothing of it matters to a request that is admitted.
-    fn is_plain(&self) -> bool {
-        #[cfg(feature = "stream")]
-        let ends = self.stream.is_set();
-        #[cfg(not(feature = "stream"))]
-        let ends = false;
-        self.exempt.is_empty() && !self.share_guard && !ends
-    }
-}
-
-pub(crate) fn whole_seconds(duration: Duration) -> u64 {
-    let up = u64::from(duration.subsec_nanos() > 0);
-    duration.as_secs().saturating_add(up)
-}
-
-impl<R> Clone for Config<R> {
-    fn clone(&self) -> Self {
-        Self {
-            exempt: self.exempt.clone(),
-            rejection: self.rejection.clone(),
-            retry_after: self.retry_after,
-            share_guard: self.share_guard,
-            #[cfg(feature = "stream")]
-            stream: self.stream.clone(),
-        }
-    }
-}
-
-impl<R> fmt::Debug for Config<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("exempt", &self.exempt.len())
-            .field("retry_after", &self.retry_after.to_string())
-            .field("share_guard", &self.share_guard)
-            .finish_non_exhaustive()
-    }
-}
-
-type Peers<R> = Box<[OnceLock<Weak<Slot<R>>>]>;
+type Siblings<R> = Box<[OnceLock<Weak<Slot<R>>>]>;
 
 /// A shard and the configuration. On lines of its own: the reference count in front of it is written by every clone,
 /// and what is read of it by every core.
@@ -108,7 +30,7 @@ pub(crate) struct Slot<R> {
     pub(crate) stream: Arc<crate::stream::StreamConfig>,
     index: usize,
     slots: usize,
-    peers: Arc<Padded<Peers<R>>>,
+    siblings: Arc<Padded<Siblings<R>>>,
 }
 
 impl<R> Slot<R> {
@@ -119,7 +41,7 @@ impl<R> Slot<R> {
         if index == self.index {
             return self.clone();
         }
-        self.peers.0[index]
+        self.siblings.0[index]
             .get()
             .and_then(Weak::upgrade)
             .unwrap_or_else(|| self.clone())
@@ -147,13 +69,13 @@ impl<R> Table<R> {
     pub(crate) fn new(handle: DrainHandle, config: Config<R>) -> Arc<Self> {
         let config = Arc::new(config);
         let shards = handle.tracker().shards();
-        let peers: Peers<R> = shards.iter().map(|_| OnceLock::new()).collect();
-        let peers = Arc::new(Padded(peers));
+        let siblings: Siblings<R> = shards.iter().map(|_| OnceLock::new()).collect();
+        let siblings = Arc::new(Padded(siblings));
         let slots: Box<[_]> = shards
             .iter()
-            .zip(peers.0.iter())
+            .zip(siblings.0.iter())
             .enumerate()
-            .map(|(index, (shard, peer))| {
+            .map(|(index, (shard, sibling))| {
                 let slot = Arc::new(Slot {
                     shard: shard.clone(),
                     config: config.clone(),
@@ -162,9 +84,9 @@ impl<R> Table<R> {
                     stream: Arc::new(config.stream.clone()),
                     index,
                     slots: shards.len(),
-                    peers: peers.clone(),
+                    siblings: siblings.clone(),
                 });
-                peer.get_or_init(|| Arc::downgrade(&slot));
+                sibling.get_or_init(|| Arc::downgrade(&slot));
                 slot
             })
             .collect();

@@ -7,9 +7,9 @@
 //!
 //! 1. **Admission and closing cannot cross.** The closed bit and the count are one word and every write to it is
 //!    a read-modify-write, so an admission comes either before [`Count::close`], which then returns a count that
-//!    includes it, or after, and is refused.
-//! 2. **A refusal writes nothing to the word.** [`Count::admit`] only reads a closed word.
-//! 3. **A closed and empty count stays so until it is opened.** Admission is refused, and [`Count::add`] needs one
+//!    includes it, or after, and is rejected.
+//! 2. **A rejection writes nothing to the word.** [`Count::admit`] only reads a closed word.
+//! 3. **A closed and empty count stays so until it is opened.** None is admitted, and [`Count::add`] needs one
 //!    that is held.
 //! 4. **Exactly one release empties a closed count, and it knows.** It looks at the word as it was.
 //!    That one then takes the tracker's lock and looks at every count. Of two that empty two counts at once, the
@@ -88,7 +88,7 @@ impl Count {
         let mut word = self.0.load(Relaxed);
         loop {
             if word & CLOSED != 0 {
-                // Pairs with the Release of `close`: whoever is refused sees the phase that was published before,
+                // Pairs with the Release of `close`: whoever is rejected sees the phase that was published before,
                 // and no readiness still says 200.
                 fence(Acquire);
                 return None;
@@ -141,7 +141,7 @@ impl Count {
 
     /// Refuses from here on, and returns how many were admitted before. Acquire pairs with a release: a count
     /// that is found empty here was emptied by those whose work must be seen. Release pairs with the fence of a
-    /// refused `admit`.
+    /// rejected `admit`.
     pub(crate) fn close(&self) -> usize {
         count_of(self.0.fetch_or(CLOSED, AcqRel))
     }
@@ -204,9 +204,9 @@ impl CutMark {
 
 /// A counter that only reports read.
 #[derive(Debug)]
-pub(crate) struct Tally(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
-impl Tally {
+impl Counter {
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(0))
     }

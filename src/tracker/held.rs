@@ -78,7 +78,7 @@ impl Admitted {
         }
     }
 
-    /// A guard beside it, never refused.
+    /// A guard beside it, never rejected.
     pub(crate) fn guard(&self, called: Called) -> Held {
         Held::beside(&self.shard, self.mark.epoch(), called)
     }
@@ -220,7 +220,7 @@ impl Held {
 }
 
 impl Clone for Held {
-    /// Never refused, and cut when the original is.
+    /// Never rejected, and cut when the original is.
     fn clone(&self) -> Self {
         Self::beside(&self.shard, self.epoch, self.called())
     }

@@ -57,14 +57,14 @@ fn invariant_1_admission_and_closing_cannot_cross() {
 }
 
 #[test]
-fn invariant_2_a_refusal_is_never_in_the_count() {
+fn invariant_2_a_rejection_is_never_in_the_count() {
     model(|tracker| {
         begin(&tracker);
-        let refused = spawn(&tracker, |tracker| {
+        let rejected = spawn(&tracker, |tracker| {
             assert!(tracker.shards()[1].admit().is_none());
         });
         assert_eq!(tracker.in_flight(), 0);
-        refused.join().unwrap();
+        rejected.join().unwrap();
         assert_eq!(tracker.in_flight(), 0);
     });
 }
@@ -243,7 +243,7 @@ fn invariant_7_a_begin_wakes_who_waits_for_readiness() {
 }
 
 #[test]
-fn whoever_is_refused_finds_that_the_phase_has_left_serving() {
+fn whoever_is_rejected_finds_that_the_phase_has_left_serving() {
     model(|tracker| {
         let request = spawn(&tracker, |tracker| {
             if tracker.shards()[1].admit().is_none() {

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use super::count::{Count, CutMark, Epoch, Stage, Staged, Tally};
+use super::count::{Count, Counter, CutMark, Epoch, Stage, Staged};
 use super::held::{Admitted, Held};
 use super::registry::{Called, Entry, Holder, Registry, Wakes};
 use super::sync::{lock, Mutex};
@@ -28,7 +28,7 @@ pub(crate) struct Shard {
 #[derive(Debug)]
 struct Counted {
     count: Count,
-    rejected: Tally,
+    rejected: Counter,
 }
 
 impl Shard {
@@ -41,7 +41,7 @@ impl Shard {
         Self {
             counted: Padded(Counted {
                 count: Count::new(),
-                rejected: Tally::new(),
+                rejected: Counter::new(),
             }),
             registry: Padded(Mutex::new(Registry::default())),
             cuts: CutMark::new(),
