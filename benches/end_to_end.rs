@@ -1,6 +1,6 @@
 //! Requests per second over loopback: of `axum::serve` with the layer beside it without any, and beside it with one that
-//! does nothing, which `Router::layer` boxes and clones as well; and of `Shutdown::serve` beside `axum::serve`, both with
-//! the layer.
+//! does nothing, which `Router::layer` boxes and clones as well; of `Shutdown::serve` beside `axum::serve`, both with the
+//! layer; and of `Shutdown::serve` with the layer around the whole router, which nothing boxes, beside it without.
 //!
 //! `cargo bench --features axum,server --bench end_to_end`; needs `wrk` and Linux. Server and load are processes of their own;
 //! the two take turns, each time with a server of its own, and which comes first alternates. Of each the best turn
@@ -16,6 +16,7 @@ use std::{env, fs, io};
 use axum::routing::get;
 use axum::Router;
 use tower::layer::util::Identity;
+use tower::Layer;
 use tower_drain::{DrainLayer, Shutdown};
 
 use common::report::{Report, Target};
@@ -27,6 +28,8 @@ const WITHOUT: &str = "without";
 const NOTHING: &str = "nothing";
 const WITH: &str = "with";
 const SERVE: &str = "serve";
+const SERVE_WITHOUT: &str = "serve without";
+const SERVE_AROUND: &str = "serve around";
 
 fn main() {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -48,6 +51,11 @@ fn main() {
                 &mut report,
                 "Shutdown::serve, of axum::serve",
                 [SERVE, WITH],
+            );
+            compare(
+                &mut report,
+                "Shutdown::serve with the layer around the router, of without",
+                [SERVE_AROUND, SERVE_WITHOUT],
             );
         }
         _ => {}
@@ -72,7 +80,14 @@ async fn serve(which: &str) {
             .expect("it serves"),
         _ => {
             let shutdown = Shutdown::new(handle);
-            let served = shutdown.serve(listener, app.layer(layer)).await;
+            let served = match which {
+                SERVE => shutdown.serve(listener, app.layer(layer)).await,
+                SERVE_AROUND => {
+                    let app = layer.layer(app.with_state::<()>(()));
+                    shutdown.serve(listener, app).await
+                }
+                _ => shutdown.serve(listener, app).await,
+            };
             served.expect("it serves");
         }
     }
