@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
@@ -40,15 +41,26 @@ impl Drop for Folder {
     }
 }
 
-/// An address of the loopback nobody listens on.
+/// An address of the loopback nobody listens on, and that nobody else is given while this process lives: the same port
+/// of UDP, which no server wants, is held for it. A server that is down has its port free for as long.
 ///
 /// Below the ports that the kernel hands to outgoing connections: while a server is down, one of the proxy's own
 /// connections could take its port otherwise, and the server could not come back.
 pub(crate) fn free_addr() -> SocketAddr {
-    (0..1000)
+    static GIVEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+    let (addr, held) = (0..1000)
         .map(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, fastrand::u16(12_000..32_000))))
-        .find(|addr| TcpListener::bind(addr).is_ok())
-        .expect("one of 1000 ports is free")
+        .find_map(|addr| {
+            let held = UdpSocket::bind(addr).ok()?;
+            TcpListener::bind(addr).ok()?;
+            Some((addr, held))
+        })
+        .expect("one of 1000 ports is free");
+    GIVEN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(held);
+    addr
 }
 
 /// Where a program is: on the `PATH`, or where Debian puts servers.
