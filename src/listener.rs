@@ -110,7 +110,13 @@ impl DrainListener {
                 Ok(accepted) => return accepted,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    self.failing.write(|| tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause"));
+                    self.failing.write(|| {
+                        tracing::error!(
+                            target: "tower_drain",
+                            %error,
+                            "accepting a connection failed; going on after a pause"
+                        );
+                    });
                     sleep(EXHAUSTED).await;
                 }
             }
