@@ -17,6 +17,8 @@ mod transitions;
 
 #[cfg(all(test, tower_drain_loom))]
 mod models;
+#[cfg(all(test, any(tower_drain_loom, tower_drain_shuttle)))]
+mod parked;
 #[cfg(all(test, tower_drain_shuttle))]
 mod schedules;
 

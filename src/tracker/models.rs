@@ -1,17 +1,16 @@
 //! Models of the counting core: loom runs each under every interleaving, and every order that the memory model
 //! allows, of two or three threads. Each is named after the invariant of `count` that it proves.
 
-use std::future::{pending, Future};
-use std::pin::Pin;
+use std::future::pending;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use loom::future::block_on;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
 
-use super::{Tracker, Waiter, Wakes};
+use super::parked::Parked;
+use super::{Tracker, Waiter};
 use crate::waiting::WaitForDrain;
 use crate::{DrainError, DrainReason, Phase, Tracked};
 
@@ -217,27 +216,12 @@ fn invariant_7_a_cut_wakes_what_is_parked() {
     });
 }
 
-/// What a service does whose inner service is not ready.
-struct Readiness(Waiter);
-
-impl Future for Readiness {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.park(cx, Wakes::BEGIN);
-        match self.0.shard().is_closed() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
-    }
-}
-
 #[test]
 fn invariant_7_a_begin_wakes_who_waits_for_readiness() {
     model(|tracker| {
         let waiter = Waiter::new(tracker.shards()[1].clone());
         let begins = spawn(&tracker, |tracker| begin(&tracker));
-        block_on(Readiness(waiter));
+        block_on(Parked(waiter));
         begins.join().unwrap();
     });
 }

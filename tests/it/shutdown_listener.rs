@@ -1,5 +1,6 @@
 //! A socket that closes apart from its connections.
 
+use std::fmt::Debug;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,10 +10,12 @@ use axum::serve::Listener;
 use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_test::{assert_pending, task};
 use tower_drain::{
-    BoxError, DrainHandle, DrainLayer, DrainListener, Phase, Shutdown, StopAccepting, Timeouts,
+    BoxError, DrainHandle, DrainLayer, DrainListener, Phase, Shutdown, ShutdownReport,
+    StopAccepting, Timeouts,
 };
 
 const GENEROUS: Duration = Duration::from_secs(30);
@@ -101,22 +104,31 @@ async fn an_accept_that_waits_closes_the_socket_by_itself() {
     accepting.abort();
 }
 
+/// Serves with axum and closes the socket first of all. The lame duck is longer than a test, which ends in it.
+fn serve_in_a_lame_duck<L>(
+    layer: DrainLayer,
+    listener: L,
+) -> JoinHandle<Result<ShutdownReport, BoxError>>
+where
+    L: Listener,
+    L::Addr: Debug,
+{
+    let shutdown = Shutdown::new(layer.handle())
+        .timeouts(Timeouts::default().lame_duck(GENEROUS * 2).drain(GENEROUS))
+        .stop_accepting(StopAccepting::AtLameDuck);
+    let app = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .layer(layer);
+    tokio::spawn(shutdown.run(|stop| axum::serve(listener, app).with_graceful_shutdown(stop)))
+}
+
 #[tokio::test]
 async fn connections_of_axum_are_served_in_the_lame_duck_after_the_socket_closed() {
     let layer = DrainLayer::new();
     let handle = layer.handle();
     let listener = DrainListener::bind("127.0.0.1:0", &handle).await.unwrap();
     let addr = DrainListener::local_addr(&listener);
-    let app = Router::new()
-        .route("/", get(|| async { "hello" }))
-        .layer(layer);
-    // Longer than the test: it ends in the lame duck.
-    let timeouts = Timeouts::default().lame_duck(GENEROUS * 2).drain(GENEROUS);
-    let shutdown = Shutdown::new(handle.clone())
-        .timeouts(timeouts)
-        .stop_accepting(StopAccepting::AtLameDuck);
-    let run =
-        tokio::spawn(shutdown.run(|stop| axum::serve(listener, app).with_graceful_shutdown(stop)));
+    let run = serve_in_a_lame_duck(layer, listener);
     let mut stream = TcpStream::connect(addr).await.unwrap();
     assert!(!request(&mut stream)
         .await
@@ -138,16 +150,7 @@ async fn a_socket_of_axums_own_stays_open_until_its_connections_are_told() {
     let handle = layer.handle();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let app = Router::new()
-        .route("/", get(|| async { "hello" }))
-        .layer(layer);
-    // Longer than the test: it ends between the close and the stop.
-    let timeouts = Timeouts::default().lame_duck(GENEROUS * 2).drain(GENEROUS);
-    let shutdown = Shutdown::new(handle.clone())
-        .timeouts(timeouts)
-        .stop_accepting(StopAccepting::AtLameDuck);
-    let run =
-        tokio::spawn(shutdown.run(|stop| axum::serve(listener, app).with_graceful_shutdown(stop)));
+    let run = serve_in_a_lame_duck(layer, listener);
     handle.request_exit("test");
     handle.accept_closed().await;
     let mut late = TcpStream::connect(addr).await.unwrap();

@@ -5,9 +5,9 @@
 
 mod support;
 
-use std::future::{pending, Future};
+use std::future::pending;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use shuttle::future::{block_on, yield_now};
@@ -15,7 +15,8 @@ use shuttle::thread;
 use tower_layer::Layer;
 
 use self::support::{any_shard, guard, random, request, story, track, Alive, Inner, Seen};
-use super::{Waiter, Wakes};
+use super::parked::Parked;
+use super::Waiter;
 use crate::{DrainError, DrainHandle, DrainLayer, DrainReason, Phase, WaitForDrain};
 
 #[test]
@@ -210,21 +211,6 @@ fn begins_resumes_and_cuts_beside_one_another_leave_phase_and_shards_agreed_unde
     });
 }
 
-/// What a service does whose inner service is not ready.
-struct Readiness(Waiter);
-
-impl Future for Readiness {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.park(cx, Wakes::BEGIN);
-        match self.0.shard().is_closed() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
-    }
-}
-
 #[test]
 fn a_begin_wakes_everybody_who_waits_for_readiness_under_any_schedule() {
     story(|| {
@@ -232,7 +218,7 @@ fn a_begin_wakes_everybody_who_waits_for_readiness_under_any_schedule() {
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 let waiter = Waiter::new(any_shard(&handle));
-                thread::spawn(move || block_on(Readiness(waiter)))
+                thread::spawn(move || block_on(Parked(waiter)))
             })
             .collect();
         handle.begin_shutdown();
