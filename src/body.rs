@@ -1,6 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 #[cfg(feature = "stream")]
 use bytes::Buf;
@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use crate::stream::Ending;
 #[cfg(not(feature = "stream"))]
 use crate::tracker::Wakes;
-use crate::tracker::{Admitted, Called, Note};
+use crate::tracker::{Admitted, Called, Note, Place};
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
 pin_project! {
@@ -25,8 +25,8 @@ pin_project! {
         // Dropped in this order: what is counted outlives what it counts.
         #[pin]
         content: Content<B>,
-        held: Option<Admitted>,
         watch: Watch,
+        held: Option<Admitted>,
     }
 }
 
@@ -41,9 +41,9 @@ pin_project! {
 /// What a body waits for that holds a request.
 #[derive(Default)]
 pub(crate) struct Watch {
-    waker: Option<Waker>,
+    pub(crate) place: Option<Box<Place>>,
     #[cfg(feature = "stream")]
-    ending: Option<Box<Ending>>,
+    pub(crate) ending: Option<Box<Ending>>,
 }
 
 /// How a body ends before its own end.
@@ -84,8 +84,9 @@ impl<B> ResponseBody<B> {
     }
 
     /// Holds the request for an answer that is not the handler's.
-    pub(crate) fn holding(mut self, admitted: Option<Admitted>) -> Self {
-        self.held = admitted;
+    pub(crate) fn holding(mut self, held: Option<Admitted>, place: Option<Box<Place>>) -> Self {
+        self.held = held;
+        self.watch.place = place;
         self
     }
 }
@@ -98,20 +99,14 @@ impl<B> Default for ResponseBody<B> {
 }
 
 impl Watch {
-    #[cfg(feature = "stream")]
-    pub(crate) fn for_ending(ending: Option<Box<Ending>>) -> Self {
-        let waker = None;
-        Self { waker, ending }
-    }
-
     /// Lets a cut, and the begin if a policy ends the body, wake its task.
-    fn park(&mut self, held: &mut Admitted, cx: &Context<'_>) {
+    fn park(&mut self, held: &Admitted, cx: &Context<'_>) {
         #[cfg(feature = "stream")]
         let wakes = Ending::wakes(&self.ending);
         #[cfg(not(feature = "stream"))]
         let wakes = Wakes::CUT;
-        let waker = &mut self.waker;
-        held.park(waker, cx, wakes, StragglerPhase::Body, || Called::Nothing);
+        let place = &mut self.place;
+        held.park(place, cx, wakes, StragglerPhase::Body, || Called::Nothing);
     }
 
     /// Lets a policy's ending see what goes by.
@@ -123,15 +118,26 @@ impl Watch {
         }
     }
 
+    /// Remembers that the body came to its end, if it does not say so itself.
+    #[inline]
+    fn ended<B: Body>(&mut self, held: &Admitted, body: &B) {
+        if self.place.is_some() || !body.is_end_stream() {
+            held.note(&mut self.place, Note::Ended);
+        }
+    }
+
     /// Whether the body is to end before its own end, and how.
     #[inline]
     fn poll_end(&mut self, held: &Admitted, cx: &mut Context<'_>) -> Option<End> {
-        if held.is_cut() && !held.has(Note::Ended) {
+        if held.is_cut() && !Place::has(&self.place, Note::Ended) {
             return Some(End::Cut);
         }
         #[cfg(feature = "stream")]
-        if let (Some(ending), false) = (&mut self.ending, held.has(Note::Ended)) {
-            return ending.poll(held, cx);
+        if let Some(ending) = &mut self.ending {
+            return match Place::has(&self.place, Note::Ended) {
+                true => None,
+                false => ending.poll(held, cx),
+            };
         }
         let _ = cx;
         None
@@ -141,14 +147,18 @@ impl Watch {
 impl End {
     /// The last frame of a body that `held` the request, if there is one.
     #[cold]
-    fn frame<D: From<Bytes>>(self, held: &mut Admitted) -> Option<Result<Frame<D>, BoxError>> {
-        held.set(Note::Ended);
+    fn frame<D: From<Bytes>>(
+        self,
+        held: &Admitted,
+        place: &mut Option<Box<Place>>,
+    ) -> Option<Result<Frame<D>, BoxError>> {
+        held.note(place, Note::Ended);
         let trailers = |status: grpc::Status| Some(Ok(Frame::trailers(status.headers())));
         match self {
-            Self::Cut if held.has(Note::Grpc) => trailers(grpc::Status::Cancelled),
+            Self::Cut if Place::has(place, Note::Grpc) => trailers(grpc::Status::Cancelled),
             Self::Cut => Some(Err(CutError::new().into())),
             #[cfg(feature = "stream")]
-            Self::Clean(_) if held.has(Note::Grpc) => trailers(grpc::Status::Unavailable),
+            Self::Clean(_) if Place::has(place, Note::Grpc) => trailers(grpc::Status::Unavailable),
             #[cfg(feature = "stream")]
             Self::Clean(bytes) => bytes.map(|bytes| Ok(Frame::data(bytes.into()))),
         }
@@ -170,28 +180,28 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let body = match this.content.as_mut().project() {
+        let mut body = match this.content.as_mut().project() {
             ContentProjection::Inner { body } => body,
             ContentProjection::Text { text } => {
                 return Poll::Ready(text.take().map(|text| Ok(Frame::data((*text).into()))));
             }
         };
-        let (Some(held), watch) = (this.held, this.watch) else {
+        let (Some(held), watch) = (&*this.held, this.watch) else {
             return body.poll_frame(cx).map_err(Into::into);
         };
         if let Some(end) = watch.poll_end(held, cx) {
             if !body.is_end_stream() {
                 this.content.set(Content::Text { text: None });
-                return Poll::Ready(end.frame(held));
+                return Poll::Ready(end.frame(held, &mut watch.place));
             }
         }
-        match body.poll_frame(cx) {
+        match body.as_mut().poll_frame(cx) {
             #[cfg_attr(not(feature = "stream"), allow(unused_mut))]
             Poll::Ready(Some(Ok(mut frame))) => {
                 #[cfg(feature = "stream")]
                 watch.pass(&mut frame);
                 if frame.is_trailers() {
-                    held.set(Note::Ended);
+                    watch.ended(held, &*body);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -200,13 +210,13 @@ where
                 match watch.poll_end(held, cx) {
                     Some(end) => {
                         this.content.set(Content::Text { text: None });
-                        Poll::Ready(end.frame(held))
+                        Poll::Ready(end.frame(held, &mut watch.place))
                     }
                     None => Poll::Pending,
                 }
             }
             Poll::Ready(last) => {
-                held.set(Note::Ended);
+                watch.ended(held, &*body);
                 Poll::Ready(last.map(|last| last.map_err(Into::into)))
             }
         }

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use http::response::Parts;
 use http::{HeaderMap, Request, Response};
@@ -13,7 +13,7 @@ use crate::connection::Peer;
 use crate::grpc::Grpc;
 #[cfg(feature = "stream")]
 use crate::stream::{Ending, StreamCall};
-use crate::tracker::{Admitted, Called, Name, Note, Wakes};
+use crate::tracker::{Admitted, Called, Name, Note, Place, Wakes};
 use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
@@ -29,8 +29,8 @@ pin_project! {
         // Dropped in this order: what is counted outlives what it counts.
         #[pin]
         future: Option<F>,
+        place: Option<Box<Place>>,
         admitted: Option<Admitted>,
-        waker: Option<Waker>,
         call: Call,
         rare: Option<Box<Rare<B>>>,
     }
@@ -90,13 +90,14 @@ impl Call {
     fn answered<B: Body>(
         &self,
         rare: Option<&Rare<B>>,
-        admitted: &mut Admitted,
+        admitted: &Admitted,
+        place: &mut Option<Box<Place>>,
         parts: &mut Parts,
         body: &B,
     ) -> Watch {
-        let watch = match is_short(body) && admitted.is_plain() {
+        let watch = match is_short(body) && place.is_none() {
             true => Watch::default(),
-            false => self.may_wait(rare, admitted, parts, body),
+            false => self.may_wait(rare, admitted, place.take(), parts, body),
         };
         if !admitted.is_serving() {
             self.peer.close(parts);
@@ -107,13 +108,11 @@ impl Call {
     fn may_wait<B: Body>(
         &self,
         rare: Option<&Rare<B>>,
-        admitted: &mut Admitted,
+        admitted: &Admitted,
+        mut place: Option<Box<Place>>,
         parts: &Parts,
         body: &B,
     ) -> Watch {
-        if self.is_grpc(&parts.headers) {
-            admitted.set(Note::Grpc);
-        }
         #[cfg(feature = "stream")]
         let ending = match rare {
             _ if !admitted.is_counted() || body.size_hint().exact().is_some() => None,
@@ -124,27 +123,41 @@ impl Call {
         let wakes = Ending::wakes(&ending);
         #[cfg(not(feature = "stream"))]
         let (wakes, _, _) = (Wakes::CUT, body, rare);
-        admitted.answered(wakes, || self.called());
-        #[cfg(feature = "stream")]
-        return Watch::for_ending(ending);
-        #[cfg(not(feature = "stream"))]
-        Watch::default()
+        admitted.answered(&mut place, wakes, || self.called());
+        if self.is_grpc(&parts.headers) {
+            admitted.note(&mut place, Note::Grpc);
+        }
+        Watch {
+            place,
+            #[cfg(feature = "stream")]
+            ending,
+        }
     }
 
     /// Whether it was cut in the meantime.
     #[cold]
-    fn park(&self, admitted: &mut Admitted, waker: &mut Option<Waker>, cx: &Context<'_>) -> bool {
-        admitted.park(waker, cx, Wakes::CUT, StragglerPhase::Handler, || {
+    fn park(
+        &self,
+        admitted: &Admitted,
+        place: &mut Option<Box<Place>>,
+        cx: &Context<'_>,
+    ) -> bool {
+        admitted.park(place, cx, Wakes::CUT, StragglerPhase::Handler, || {
             self.called()
         })
     }
 
     #[cold]
-    fn cut<B>(&self, admitted: &mut Option<Admitted>) -> Response<ResponseBody<B>> {
+    fn cut<B>(
+        &self,
+        admitted: &mut Option<Admitted>,
+        place: &mut Option<Box<Place>>,
+    ) -> Response<ResponseBody<B>> {
         if let Some(admitted) = admitted {
-            admitted.answered(Wakes::CUT, || self.called());
+            admitted.answered(place, Wakes::CUT, || self.called());
         }
-        let response = rejection::cut(self.grpc).map(|body| body.holding(admitted.take()));
+        let held = (admitted.take(), place.take());
+        let response = rejection::cut(self.grpc).map(|body| body.holding(held.0, held.1));
         self.peer.closed(response)
     }
 }
@@ -159,8 +172,8 @@ impl<F, B> ResponseFuture<F, B> {
     ) -> Self {
         Self {
             future: Some(future),
+            place: None,
             admitted: Some(admitted),
-            waker: None,
             call,
             rare,
         }
@@ -170,8 +183,8 @@ impl<F, B> ResponseFuture<F, B> {
     pub(crate) fn rejected(call: Call, response: Response<ResponseBody<B>>) -> Self {
         Self {
             future: None,
+            place: None,
             admitted: None,
-            waker: None,
             call,
             rare: Some(Box::new(Rare::Rejected(response))),
         }
@@ -189,14 +202,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let (Some(future), Some(admitted)) =
-            (this.future.as_mut().as_pin_mut(), &mut *this.admitted)
+            (this.future.as_mut().as_pin_mut(), &*this.admitted)
         else {
             return Poll::Ready(Ok(take_rejection(this.rare)));
         };
         if !admitted.is_cut() {
             match future.poll(cx) {
                 Poll::Ready(Ok(response)) => {
-                    let is_plain = admitted.is_plain() && admitted.is_serving();
+                    let is_plain = this.place.is_none() && admitted.is_serving();
                     if is_plain && is_short(response.body()) {
                         let held = this.admitted.take();
                         // Ends the handler before the count can end.
@@ -206,7 +219,7 @@ where
                     }
                     let (mut parts, body) = response.into_parts();
                     let rare = this.rare.as_deref();
-                    let watch = this.call.answered(rare, admitted, &mut parts, &body);
+                    let watch = this.call.answered(rare, admitted, this.place, &mut parts, &body);
                     let held = this.admitted.take();
                     this.future.set(None);
                     let body = ResponseBody::new(body, held, watch);
@@ -214,17 +227,18 @@ where
                 }
                 Poll::Ready(Err(error)) => {
                     this.future.set(None);
+                    *this.place = None;
                     *this.admitted = None;
                     return Poll::Ready(Err(error));
                 }
                 Poll::Pending => {
-                    if !this.call.park(admitted, this.waker, cx) {
+                    if !this.call.park(admitted, this.place, cx) {
                         return Poll::Pending;
                     }
                 }
             }
         }
-        let answer = this.call.cut(this.admitted);
+        let answer = this.call.cut(this.admitted, this.place);
         this.future.set(None);
         Poll::Ready(Ok(answer))
     }

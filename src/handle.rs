@@ -103,7 +103,7 @@ impl DrainHandle {
 
     /// Resolves once rejecting began; at once if it has. A resume in between does not undo it.
     pub fn draining(&self) -> Draining {
-        Draining::new(Waiter::new(self.now().shard().clone()))
+        Draining::new(Waiter::new(self.now().door().shard().clone()))
     }
 
     /// To [`Phase::LameDuck`]: requests are still served, readiness says 503, and HTTP/1 answers close their
@@ -196,7 +196,7 @@ impl DrainHandle {
     }
 
     fn guard(&self, called: Called) -> Result<DrainGuard, ShuttingDown> {
-        match self.now().shard().admit_guard(called) {
+        match self.now().door().admit_guard(called) {
             Some(held) => Ok(DrainGuard::new(held)),
             None => Err(ShuttingDown::new()),
         }
@@ -208,7 +208,7 @@ impl DrainHandle {
     ///
     /// While requests are rejected; `future` is dropped.
     pub fn track<F: Future>(&self, future: F) -> Result<Tracked<F>, ShuttingDown> {
-        match self.now().shard().admit() {
+        match self.now().door().admit() {
             Some(admitted) => Ok(Tracked::new(future, admitted)),
             None => Err(ShuttingDown::new()),
         }

@@ -67,7 +67,7 @@ impl<S, R> Drain<S, R> {
     /// Waits for the begin; whether it came.
     #[cold]
     fn park(&mut self, cx: &Context<'_>) -> bool {
-        let shard = &self.slot.shard;
+        let shard = self.slot.door.shard();
         let rare = self.rare.get_or_insert_with(|| {
             Box::new(Rare {
                 _table: None,
@@ -83,19 +83,19 @@ impl<S, R> Drain<S, R> {
     /// Admits a request, unless requests are rejected or the inner service was not polled ready.
     #[inline]
     fn admit(&self, is_ready: bool) -> Option<Admitted> {
-        let shard = &self.slot.shard;
-        let admitted = is_ready.then(|| shard.admit()).flatten();
+        let door = &self.slot.door;
+        let admitted = is_ready.then(|| door.admit()).flatten();
         if admitted.is_none() {
-            shard.reject();
+            door.shard().reject();
         }
         admitted
     }
 
     /// Admits a request as the settings of the layer want it.
     fn admit_configured<Q>(&self, is_ready: bool, request: &mut Request<Q>) -> Option<Admitted> {
-        let Slot { shard, config, .. } = &*self.slot;
+        let Slot { door, config, .. } = &*self.slot;
         if config.is_exempt(request) {
-            return is_ready.then(|| Admitted::exempt(shard.clone()));
+            return is_ready.then(|| Admitted::exempt(door.shard()));
         }
         let admitted = self.admit(is_ready)?;
         if config.share_guard {

@@ -12,16 +12,16 @@ use crate::config::Config;
 use crate::future::Rare;
 #[cfg(feature = "stream")]
 use crate::stream::StreamCall;
-use crate::tracker::{shard_of_thread, Padded, Shard};
+use crate::tracker::{shard_of_thread, Door, Padded};
 use crate::DrainHandle;
 
 type Siblings<R> = Box<[OnceLock<Weak<Slot<R>>>]>;
 
-/// A shard and the configuration. On lines of its own: the reference count in front of it is written by every clone,
+/// The way into a shard, and the configuration. On lines of its own: the reference count in front of it is written by every clone,
 /// and what is read of it by every core.
 #[repr(align(128))]
 pub(crate) struct Slot<R> {
-    pub(crate) shard: Arc<Shard>,
+    pub(crate) door: Door,
     pub(crate) config: Arc<Config<R>>,
     /// Asked in place of each setting.
     pub(crate) is_plain: bool,
@@ -68,22 +68,22 @@ pub(crate) struct Table<R> {
 impl<R> Table<R> {
     pub(crate) fn new(handle: DrainHandle, config: Config<R>) -> Arc<Self> {
         let config = Arc::new(config);
-        let shards = handle.tracker().shards();
-        let siblings: Siblings<R> = shards.iter().map(|_| OnceLock::new()).collect();
+        let doors = handle.tracker().doors();
+        let siblings: Siblings<R> = doors.iter().map(|_| OnceLock::new()).collect();
         let siblings = Arc::new(Padded(siblings));
-        let slots: Box<[_]> = shards
+        let slots: Box<[_]> = doors
             .iter()
             .zip(siblings.0.iter())
             .enumerate()
-            .map(|(index, (shard, sibling))| {
+            .map(|(index, (door, sibling))| {
                 let slot = Arc::new(Slot {
-                    shard: shard.clone(),
+                    door: door.clone(),
                     config: config.clone(),
                     is_plain: config.is_plain(),
                     #[cfg(feature = "stream")]
                     stream: Arc::new(config.stream.clone()),
                     index,
-                    slots: shards.len(),
+                    slots: doors.len(),
                     siblings: siblings.clone(),
                 });
                 sibling.get_or_init(|| Arc::downgrade(&slot));

@@ -1,11 +1,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::tracker::{Admitted, Called, Wakes};
+use crate::tracker::{Admitted, Called, Place, Wakes};
 use crate::StragglerPhase;
 
 pin_project! {
@@ -15,8 +15,8 @@ pin_project! {
         // Dropped in this order: what is counted outlives what it counts.
         #[pin]
         future: Option<F>,
+        place: Option<Box<Place>>,
         admitted: Option<Admitted>,
-        waker: Option<Waker>,
     }
 }
 
@@ -24,8 +24,8 @@ impl<F> Tracked<F> {
     pub(crate) fn new(future: F, admitted: Admitted) -> Self {
         Self {
             future: Some(future),
+            place: None,
             admitted: Some(admitted),
-            waker: None,
         }
     }
 }
@@ -36,7 +36,7 @@ impl<F: Future> Future for Tracked<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let (Some(future), Some(admitted)) =
-            (this.future.as_mut().as_pin_mut(), this.admitted.as_mut())
+            (this.future.as_mut().as_pin_mut(), this.admitted.as_ref())
         else {
             panic!("`Tracked` polled after it was ready");
         };
@@ -46,7 +46,7 @@ impl<F: Future> Future for Tracked<F> {
                 Poll::Ready(output) => Some(output),
                 Poll::Pending => {
                     let phase = StragglerPhase::Handler;
-                    match admitted.park(this.waker, cx, Wakes::CUT, phase, || Called::Nothing) {
+                    match admitted.park(this.place, cx, Wakes::CUT, phase, || Called::Nothing) {
                         true => None,
                         false => return Poll::Pending,
                     }
@@ -54,6 +54,7 @@ impl<F: Future> Future for Tracked<F> {
             },
         };
         this.future.set(None);
+        *this.place = None;
         *this.admitted = None;
         Poll::Ready(output)
     }

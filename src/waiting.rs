@@ -23,7 +23,7 @@ pub struct Changed {
 
 impl Changed {
     pub(crate) fn new(tracker: Arc<Tracker>) -> Self {
-        let waiter = Waiter::new(tracker.shard().clone());
+        let waiter = Waiter::new(tracker.door().shard().clone());
         let seen = waiter.shard().staged();
         Self {
             waiter,
@@ -56,7 +56,7 @@ pub struct Leaving {
 
 impl Leaving {
     pub(crate) fn new(tracker: &Tracker) -> Self {
-        let waiter = Waiter::new(tracker.shard().clone());
+        let waiter = Waiter::new(tracker.door().shard().clone());
         let staged = waiter.shard().staged();
         // Of the leave that is on, if one is, as if it came next.
         let seen = staged.leaves - u32::from(staged.phase > Phase::Serving);
@@ -119,7 +119,7 @@ pub struct WaitForDrain {
 impl WaitForDrain {
     pub(crate) fn new(tracker: Arc<Tracker>, timeout: Duration) -> Self {
         Self {
-            waiter: Waiter::new(tracker.shard().clone()),
+            waiter: Waiter::new(tracker.door().shard().clone()),
             drain: tracker.current_or_next(),
             called: Instant::now(),
             timeout,
@@ -149,22 +149,20 @@ impl Future for WaitForDrain {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.waiter.park(cx, Wakes::CHANGE);
-        loop {
-            let began = match this.tracker.outcome(this.drain, this.called) {
-                Outcome::Waiting => return Poll::Pending,
-                Outcome::Rejecting(began) => began,
-                Outcome::Drained(report) => return Poll::Ready(Ok(report)),
-                Outcome::Resumed => return Poll::Ready(Err(DrainError::Resumed)),
-            };
-            let from = began.max(this.called);
-            ready!(this.poll_timeout(from, cx));
-            match this.tracker.in_flight() {
-                // The last one left meanwhile and is about to say so; asked again, the drain has ended.
-                0 => this.tracker.settle(),
-                in_flight => {
-                    let waited = from.elapsed();
-                    return Poll::Ready(Err(DrainError::TimedOut { in_flight, waited }));
-                }
+        let began = match this.tracker.outcome(this.drain, this.called) {
+            Outcome::Waiting => return Poll::Pending,
+            Outcome::Rejecting(began) => began,
+            Outcome::Drained(report) => return Poll::Ready(Ok(report)),
+            Outcome::Resumed => return Poll::Ready(Err(DrainError::Resumed)),
+        };
+        let from = began.max(this.called);
+        ready!(this.poll_timeout(from, cx));
+        match this.tracker.in_flight() {
+            // The last one left meanwhile and is about to say so, which wakes this task.
+            0 => Poll::Pending,
+            in_flight => {
+                let waited = from.elapsed();
+                Poll::Ready(Err(DrainError::TimedOut { in_flight, waited }))
             }
         }
     }

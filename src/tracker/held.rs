@@ -3,164 +3,149 @@
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use super::count::Epoch;
+use super::batch::Batch;
 use super::registry::{Called, Wakes};
 use super::shard::Shard;
+use super::sync::Counted;
 use crate::StragglerPhase;
 
 /// One request or tracked future in the count, or a request that is exempt from it.
 ///
-/// Two words, because it is moved with every request. Whoever has it keeps the waker beside it.
+/// One word, because it is moved with every request. Whoever has it keeps its [`Place`] beside it.
 #[derive(Debug)]
-pub(crate) struct Admitted {
+pub(crate) struct Admitted(Counted);
+
+/// Where something that is counted waits, and is known by name. Made when it first does.
+#[derive(Debug)]
+pub(crate) struct Place {
     shard: Arc<Shard>,
-    mark: Mark,
+    waker: Option<Waker>,
+    key: u32,
+    notes: u8,
 }
 
-/// The epoch in the lower bits, [`Note`]s above it. In the upper half 0, or one more than the key in the registry, or
-/// [`Mark::EXEMPT`].
-#[derive(Debug)]
-struct Mark(u64);
-
-/// What the body that holds a request remembers, in bits that the mark has left.
+/// What the body that holds a request remembers.
 #[derive(Clone, Copy, Debug)]
-#[repr(u64)]
+#[repr(u8)]
 pub(crate) enum Note {
     /// It ends in gRPC's trailers.
-    Grpc = 1 << 30,
+    Grpc = 1,
     /// It came to its end, one way or another.
-    Ended = 1 << 31,
+    Ended = 2,
 }
 
-impl Mark {
-    const EXEMPT: u64 = u32::MAX as u64;
-
-    #[inline]
-    fn epoch(&self) -> Epoch {
-        Epoch::from_bits(self.0 as u32)
+impl Place {
+    fn new(
+        shard: &Arc<Shard>,
+        waker: Option<Waker>,
+        wakes: Wakes,
+        holder: Option<(StragglerPhase, Called)>,
+    ) -> Box<Self> {
+        Box::new(Self {
+            key: shard.enter(waker.clone(), wakes, holder),
+            shard: shard.clone(),
+            waker,
+            notes: 0,
+        })
     }
 
-    #[inline]
-    fn is_plain(&self) -> bool {
-        self.0 >> 32 == 0
+    pub(crate) fn has(place: &Option<Box<Self>>, note: Note) -> bool {
+        matches!(place, Some(place) if place.notes & note as u8 != 0)
     }
+}
 
-    fn is_exempt(&self) -> bool {
-        self.0 >> 32 == Self::EXEMPT
-    }
-
-    fn key(&self) -> Option<u32> {
-        match self.0 >> 32 {
-            0 | Self::EXEMPT => None,
-            more => Some(more as u32 - 1),
-        }
-    }
-
-    fn set_key(&mut self, key: u32) {
-        self.0 |= (u64::from(key) + 1) << 32;
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shard.leave(self.key);
     }
 }
 
 impl Admitted {
     #[inline]
-    pub(super) fn new(shard: Arc<Shard>, epoch: Epoch) -> Self {
-        Self {
-            shard,
-            mark: Mark(u64::from(epoch.bits())),
-        }
+    pub(super) fn new(batch: Counted) -> Self {
+        Self(batch)
     }
 
     /// Neither counted, listed nor cut.
-    pub(crate) fn exempt(shard: Arc<Shard>) -> Self {
-        Self {
-            shard,
-            mark: Mark(Mark::EXEMPT << 32),
-        }
+    pub(crate) fn exempt(shard: &Arc<Shard>) -> Self {
+        Self(Batch::exempt(shard))
     }
 
     /// A guard beside it, never rejected.
     pub(crate) fn guard(&self, called: Called) -> Held {
-        Held::beside(&self.shard, self.mark.epoch(), called)
+        Held::beside(&self.0, called)
     }
 
     pub(crate) fn is_counted(&self) -> bool {
-        !self.mark.is_exempt()
+        self.0.is_counted()
     }
 
     #[inline]
     pub(crate) fn is_cut(&self) -> bool {
-        self.shard.has_cut(self.mark.epoch()) && !self.mark.is_exempt()
+        self.0.is_cut()
     }
 
     #[cfg(feature = "stream")]
     pub(crate) fn shard(&self) -> &Shard {
-        &self.shard
+        &self.0.shard
     }
 
     #[inline]
     pub(crate) fn is_serving(&self) -> bool {
-        self.shard.is_serving()
-    }
-
-    /// Whether it is counted and not listed.
-    #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.mark.is_plain()
-    }
-
-    #[inline]
-    pub(crate) fn has(&self, note: Note) -> bool {
-        self.mark.0 & note as u64 != 0
-    }
-
-    #[inline]
-    pub(crate) fn set(&mut self, note: Note) {
-        self.mark.0 |= note as u64;
+        self.0.stage.0.is_serving()
     }
 
     /// To be called when what is counted waits: from here on a cut wakes this task, and it is known who holds the
     /// drain. Returns whether a cut came in the meantime.
     pub(crate) fn park(
-        &mut self,
-        waker: &mut Option<Waker>,
+        &self,
+        place: &mut Option<Box<Place>>,
         cx: &Context<'_>,
         wakes: Wakes,
         phase: StragglerPhase,
         called: impl FnOnce() -> Called,
     ) -> bool {
-        if self.mark.is_exempt() {
+        if !self.is_counted() {
             return false;
         }
-        if let Some(new) = unless_same(waker, cx) {
-            match self.mark.key() {
-                Some(key) => self.shard.reenter(key, new),
-                None => self.enter(Some(new), wakes, phase, called()),
+        match place {
+            Some(place) => {
+                if let Some(new) = unless_same(&mut place.waker, cx) {
+                    place.shard.reenter(place.key, new);
+                }
+            }
+            None => {
+                let waker = Some(cx.waker().clone());
+                let holder = Some((phase, called()));
+                *place = Some(Place::new(&self.0.shard, waker, wakes, holder));
             }
         }
         self.is_cut()
     }
 
-    fn enter(&mut self, waker: Option<Waker>, wakes: Wakes, phase: StragglerPhase, called: Called) {
-        let key = self.shard.enter(waker, wakes, Some((phase, called)));
-        self.mark.set_key(key);
-    }
-
     /// The handler has answered: it is known from here on that the body holds the drain, and `wakes` wakes it.
-    pub(crate) fn answered(&mut self, wakes: Wakes, called: impl FnOnce() -> Called) {
-        match self.mark.key() {
-            Some(key) => self.shard.answered(key, wakes),
-            None if self.mark.is_exempt() => {}
-            None => self.enter(None, wakes, StragglerPhase::Body, called()),
+    pub(crate) fn answered(
+        &self,
+        place: &mut Option<Box<Place>>,
+        wakes: Wakes,
+        called: impl FnOnce() -> Called,
+    ) {
+        match place {
+            Some(place) => place.shard.answered(place.key, wakes),
+            None if !self.is_counted() => {}
+            None => {
+                let holder = Some((StragglerPhase::Body, called()));
+                *place = Some(Place::new(&self.0.shard, None, wakes, holder));
+            }
         }
     }
 
-    #[cold]
-    fn drop_rare(&self) {
-        if let Some(key) = self.mark.key() {
-            self.shard.leave(key);
-        }
-        if !self.mark.is_exempt() {
-            self.shard.release(self.mark.epoch());
+    pub(crate) fn note(&self, place: &mut Option<Box<Place>>, note: Note) {
+        // What is not cut has nothing to remember.
+        if self.is_counted() {
+            place
+                .get_or_insert_with(|| Place::new(&self.0.shard, None, Wakes::CUT, None))
+                .notes |= note as u8;
         }
     }
 }
@@ -176,37 +161,33 @@ fn unless_same(known: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
     }
 }
 
-impl Drop for Admitted {
-    #[inline]
-    fn drop(&mut self) {
-        match self.mark.is_plain() {
-            true => self.shard.release(self.mark.epoch()),
-            false => self.drop_rare(),
-        }
-    }
-}
-
 /// A guard in the count.
 #[derive(Debug)]
 pub(crate) struct Held {
+    /// `None` only in the end.
+    batch: Option<Counted>,
     shard: Arc<Shard>,
-    epoch: Epoch,
+    number: u64,
     key: u32,
 }
 
 impl Held {
-    pub(super) fn new(shard: Arc<Shard>, epoch: Epoch, key: u32) -> Self {
-        Self { shard, epoch, key }
+    pub(super) fn new(batch: Counted, key: u32) -> Self {
+        Self {
+            shard: batch.shard.clone(),
+            number: batch.number(),
+            batch: Some(batch),
+            key,
+        }
     }
 
-    /// One more beside one that is held, which keeps its shard from being empty (invariant 3).
-    fn beside(shard: &Arc<Shard>, epoch: Epoch, called: Called) -> Self {
-        let key = shard.add_guard(called);
-        Self::new(shard.clone(), epoch, key)
+    /// One more beside one that is held, which keeps its batch from being over (invariant 3).
+    fn beside(batch: &Counted, called: Called) -> Self {
+        batch.shard.add_guard(batch, called)
     }
 
     pub(crate) fn is_cut(&self) -> bool {
-        self.shard.has_cut(self.epoch)
+        self.shard.has_cut(self.number)
     }
 
     pub(crate) fn called(&self) -> Called {
@@ -215,20 +196,25 @@ impl Held {
 
     /// A waiter that knows whether this guard is cut.
     pub(crate) fn waiter(&self) -> Waiter {
-        Waiter::since(self.shard.clone(), self.epoch)
+        Waiter::of(self.shard.clone(), self.number)
     }
 }
 
 impl Clone for Held {
     /// Never rejected, and cut when the original is.
     fn clone(&self) -> Self {
-        Self::beside(&self.shard, self.epoch, self.called())
+        match &self.batch {
+            Some(batch) => Self::beside(batch, self.called()),
+            None => unreachable!("a guard has its batch until it is dropped"),
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shard.release_guard(self.key);
+        if let Some(batch) = self.batch.take() {
+            self.shard.release_guard(batch, self.key);
+        }
     }
 }
 
@@ -239,21 +225,21 @@ pub(crate) struct Waiter {
     /// The one in the registry, if it waits already.
     waker: Option<Waker>,
     key: u32,
-    /// Of the guard whose cut it waits for.
-    epoch: Epoch,
+    /// The number of the batch whose cut it waits for.
+    batch: u64,
 }
 
 impl Waiter {
     pub(crate) fn new(shard: Arc<Shard>) -> Self {
-        Self::since(shard, Epoch::from_bits(0))
+        Self::of(shard, u64::MAX)
     }
 
-    fn since(shard: Arc<Shard>, epoch: Epoch) -> Self {
+    fn of(shard: Arc<Shard>, batch: u64) -> Self {
         Self {
             shard,
             waker: None,
             key: 0,
-            epoch,
+            batch,
         }
     }
 
@@ -263,7 +249,7 @@ impl Waiter {
 
     /// For the waiter of a guard: whether that is cut.
     pub(crate) fn is_cut(&self) -> bool {
-        self.shard.has_cut(self.epoch)
+        self.shard.has_cut(self.batch)
     }
 
     /// The caller looks at what it waits for after this, not before (invariant 7).

@@ -5,7 +5,10 @@
 //! end of a drain are decided under one lock (`transitions`), which serving never takes. The orderings, and
 //! why no wake-up is lost, are argued at the top of `count`.
 
+mod batch;
 mod count;
+#[cfg(all(test, any(tower_drain_loom, tower_drain_shuttle)))]
+mod counted;
 mod held;
 #[cfg(feature = "admin")]
 mod lifts;
@@ -25,16 +28,17 @@ mod schedules;
 use std::sync::Arc;
 
 pub(crate) use self::count::Staged;
-pub(crate) use self::held::{Admitted, Held, Note, Waiter};
+pub(crate) use self::held::{Admitted, Held, Note, Place, Waiter};
 #[cfg(feature = "admin")]
 pub(crate) use self::lifts::{Carried, Lifts};
 pub(crate) use self::name::Name;
 pub(crate) use self::registry::{Called, Wakes};
-pub(crate) use self::shard::Shard;
+pub(crate) use self::shard::{Door, Shard};
 pub(crate) use self::transitions::{DrainId, Outcome};
 
+use self::batch::Batches;
 use self::count::{thread_index, Stage};
-use self::sync::Mutex;
+use self::sync::{lock, Mutex};
 use self::transitions::State;
 
 /// Keeps a value on cache lines of its own. 128 bytes: x86-64 fetches lines in pairs, and Apple's cores have
@@ -45,7 +49,7 @@ pub(crate) struct Padded<T>(pub(crate) T);
 
 #[derive(Debug)]
 pub(crate) struct Tracker {
-    shards: Box<[Arc<Shard>]>,
+    doors: Box<[Door]>,
     stage: Arc<Padded<Stage>>,
     state: Mutex<State>,
 }
@@ -60,22 +64,27 @@ impl Tracker {
     pub(crate) fn with_shards(shards: usize) -> Arc<Self> {
         Arc::new_cyclic(|tracker| {
             let stage = Arc::new(Padded(Stage::new()));
-            let shard = |index| Shard::new(stage.clone(), tracker.clone(), index, shards);
+            let door = |index| Door::new(Shard::new(stage.clone(), tracker.clone(), index, shards));
+            let (doors, firsts): (Vec<_>, Vec<_>) = (0..shards).map(door).unzip();
             Self {
-                shards: (0..shards).map(|index| Arc::new(shard(index))).collect(),
-                state: Mutex::new(State::new()),
+                doors: doors.into(),
+                state: Mutex::new(State::new(firsts.into_iter().map(Batches::new).collect())),
                 stage,
             }
         })
     }
 
-    pub(crate) fn shards(&self) -> &[Arc<Shard>] {
-        &self.shards
+    pub(crate) fn doors(&self) -> &[Door] {
+        &self.doors
     }
 
-    /// The shard of the calling thread.
-    pub(crate) fn shard(&self) -> &Arc<Shard> {
-        &self.shards[shard_of_thread(self.shards.len())]
+    fn shards(&self) -> impl Iterator<Item = &Arc<Shard>> {
+        self.doors.iter().map(Door::shard)
+    }
+
+    /// The door of the calling thread.
+    pub(crate) fn door(&self) -> &Door {
+        &self.doors[shard_of_thread(self.doors.len())]
     }
 
     pub(crate) fn staged(&self) -> Staged {
@@ -83,11 +92,11 @@ impl Tracker {
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.shards.iter().map(|shard| shard.held()).sum()
+        lock(&self.state).in_flight()
     }
 
     pub(crate) fn rejected(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.rejected()).sum()
+        self.shards().map(|shard| shard.rejected()).sum()
     }
 }
 

@@ -6,6 +6,7 @@ use std::task::Waker;
 use slab::Slab;
 use tokio::time::Instant;
 
+use super::sync::Uncounted;
 use super::Name;
 use crate::StragglerPhase;
 
@@ -62,10 +63,8 @@ pub(crate) struct Entry {
 pub(crate) struct Registry {
     entries: Slab<Entry>,
     ids: u64,
-    /// How many of the shard's count are guards, which a cut tells and does not end.
-    pub(crate) guards: usize,
-    /// How many were cut and are not released yet.
-    pub(crate) cut_and_held: usize,
+    /// The batch to be admitted to while the shard is open.
+    pub(super) open: Option<Uncounted>,
 }
 
 impl Registry {

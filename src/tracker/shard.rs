@@ -5,30 +5,92 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use super::count::{Count, Counter, CutMark, Epoch, Stage, Staged};
+use super::batch::Batch;
+use super::count::{entered, Counter, CutMark, Gate, Stage, Staged};
 use super::held::{Admitted, Held};
 use super::registry::{Called, Entry, Holder, Registry, Wakes};
-use super::sync::{lock, Mutex};
+use super::sync::{lock, Counted, Mutex, Uncounted};
 use super::{Padded, Tracker};
 use crate::StragglerPhase;
 
-/// The lines that a request writes (`counted`), that it only reads, and that those write who wait (`registry`) are
-/// apart: a line that is counted on and read by another core costs both of them.
+/// What is written by a request that is rejected, and by those who wait, is on lines of its own: what requests only read
+/// must not be fetched anew by every core for each of those writes.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    counted: Padded<Counted>,
-    registry: Padded<Mutex<Registry>>,
+    gate: Gate,
     cuts: CutMark,
     stage: Arc<Padded<Stage>>,
     tracker: Weak<Tracker>,
     index: usize,
     shards: usize,
+    rejected: Padded<Counter>,
+    registry: Padded<Mutex<Registry>>,
 }
 
-#[derive(Debug)]
-struct Counted {
-    count: Count,
-    rejected: Counter,
+/// The way into a shard: what every service has of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    shard: Arc<Shard>,
+    /// Not asked once the gate says that another is open.
+    first: Uncounted,
+}
+
+impl Door {
+    pub(super) fn new(shard: Shard) -> (Self, Counted) {
+        let shard = Arc::new(shard);
+        let first = Batch::new(1, &shard);
+        lock(&shard.registry.0).open = Some(Counted::downgrade(&first));
+        let door = Self {
+            first: Counted::downgrade(&first),
+            shard,
+        };
+        (door, first)
+    }
+
+    #[inline]
+    pub(crate) fn shard(&self) -> &Arc<Shard> {
+        &self.shard
+    }
+
+    /// Counts one request or tracked future, unless closed, for as long as it has what is returned.
+    #[inline]
+    pub(crate) fn admit(&self) -> Option<Admitted> {
+        if self.shard.gate.is_first() {
+            if let Some(first) = self.first.upgrade() {
+                entered();
+                if !first.is_cut() {
+                    return Some(Admitted::new(first));
+                }
+            }
+        }
+        self.admit_to_open()
+    }
+
+    /// To the batch that is open, which is not the first, or which a close or cut took from under the admission.
+    #[cold]
+    #[inline(never)]
+    fn admit_to_open(&self) -> Option<Admitted> {
+        if self.shard.is_closed() {
+            return None;
+        }
+        let registry = lock(&self.shard.registry.0);
+        match self.shard.open_batch(&registry)? {
+            Some(batch) => Some(Admitted::new(batch)),
+            None => Some(Admitted::exempt(&self.shard)),
+        }
+    }
+
+    /// Counts a guard: known from the start, and told of a cut instead of ended by it.
+    pub(crate) fn admit_guard(&self, called: Called) -> Option<Held> {
+        let shard = &self.shard;
+        let mut registry = lock(&shard.registry.0);
+        let batch = match shard.open_batch(&registry)? {
+            Some(batch) => batch,
+            None => Batch::exempt(shard),
+        };
+        let key = shard.insert_guard(&mut registry, &batch, called);
+        Some(Held::new(batch, key))
+    }
 }
 
 impl Shard {
@@ -39,39 +101,31 @@ impl Shard {
         shards: usize,
     ) -> Self {
         Self {
-            counted: Padded(Counted {
-                count: Count::new(),
-                rejected: Counter::new(),
-            }),
-            registry: Padded(Mutex::new(Registry::default())),
+            gate: Gate::new(),
             cuts: CutMark::new(),
             stage,
             tracker,
             index,
             shards,
+            rejected: Padded(Counter::new()),
+            registry: Padded(Mutex::new(Registry::default())),
         }
     }
 
-    /// Counts one request or tracked future, unless closed; released when the returned guard is dropped.
-    #[inline]
-    pub(crate) fn admit(self: &Arc<Self>) -> Option<Admitted> {
-        let epoch = self.counted.0.count.admit()?;
-        Some(Admitted::new(self.clone(), epoch))
-    }
-
-    /// Counts a guard: known from the start, and told of a cut instead of ended by it.
-    pub(crate) fn admit_guard(self: &Arc<Self>, called: Called) -> Option<Held> {
-        let mut registry = lock(&self.registry.0);
-        let epoch = self.counted.0.count.admit()?;
-        let key = self.insert_guard(&mut registry, called);
-        Some(Held::new(self.clone(), epoch, key))
+    /// The batch to be admitted to, unless closed. `Some(None)` if it is over: then the tracker is gone, and nobody is left
+    /// who could count or cut.
+    fn open_batch(&self, registry: &Registry) -> Option<Option<Counted>> {
+        if self.gate.is_closed() {
+            return None;
+        }
+        Some(registry.open.as_ref().and_then(Uncounted::upgrade))
     }
 
     /// One more guard beside something that is held.
-    pub(super) fn add_guard(&self, called: Called) -> u32 {
+    pub(super) fn add_guard(&self, beside: &Counted, called: Called) -> Held {
         let mut registry = lock(&self.registry.0);
-        self.counted.0.count.add();
-        self.insert_guard(&mut registry, called)
+        let key = self.insert_guard(&mut registry, beside, called);
+        Held::new(beside.clone(), key)
     }
 
     pub(super) fn guard_called(&self, key: u32) -> Called {
@@ -82,40 +136,22 @@ impl Shard {
         }
     }
 
-    #[inline]
-    pub(super) fn release(&self, admitted: Epoch) {
-        let count = &self.counted.0.count;
-        let emptied = match count.release_uncut(admitted) {
-            Some(emptied) => emptied,
-            None => self.release_cut(),
-        };
-        if emptied {
-            self.settle();
-        }
-    }
-
-    #[cold]
-    fn release_cut(&self) -> bool {
+    /// The reference goes under the lock, so that a cut finds the guard in both counts or in neither.
+    pub(super) fn release_guard(&self, batch: Counted, key: u32) {
         let mut registry = lock(&self.registry.0);
-        registry.cut_and_held -= 1;
-        self.counted.0.count.release_any()
-    }
-
-    pub(super) fn release_guard(&self, key: u32) {
-        let mut registry = lock(&self.registry.0);
-        registry.guards -= 1;
+        batch.guards.take_one();
         let entry = registry.remove(key);
-        let emptied = self.counted.0.count.release_any();
+        let is_over = Batch::give_up(batch);
         drop(registry);
         drop(entry);
-        if emptied {
+        if is_over {
             self.settle();
         }
     }
 
     #[inline]
-    pub(super) fn has_cut(&self, admitted: Epoch) -> bool {
-        self.cuts.has_cut(admitted)
+    pub(super) fn has_cut(&self, batch: u64) -> bool {
+        self.cuts.has_cut(batch)
     }
 
     /// When rejecting began, unless it did not or nobody is left who could begin it.
@@ -131,8 +167,8 @@ impl Shard {
         entry.phase = StragglerPhase::Body;
     }
 
-    fn insert_guard(&self, registry: &mut Registry, called: Called) -> u32 {
-        registry.guards += 1;
+    fn insert_guard(&self, registry: &mut Registry, batch: &Batch, called: Called) -> u32 {
+        batch.guards.add_one();
         let holder = self.holder(registry, called);
         registry.insert(Entry {
             waker: None,
@@ -151,50 +187,60 @@ impl Shard {
     }
 
     pub(crate) fn reject(&self) {
-        self.counted.0.rejected.add_one();
+        self.rejected.0.add_one();
     }
 
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.counted.0.count.is_closed()
+        self.gate.is_closed()
     }
 
-    #[inline]
-    pub(crate) fn is_serving(&self) -> bool {
-        self.stage.0.is_serving()
+    pub(super) fn stage(&self) -> &Arc<Padded<Stage>> {
+        &self.stage
     }
 
     pub(crate) fn staged(&self) -> Staged {
         self.stage.0.load()
     }
 
-    pub(super) fn close(&self) -> usize {
-        self.counted.0.count.close()
+    pub(super) fn close(&self) {
+        let _registry = lock(&self.registry.0);
+        self.gate.close();
     }
 
     pub(super) fn open(&self) {
-        self.counted.0.count.open();
+        let _registry = lock(&self.registry.0);
+        self.gate.open();
     }
 
-    pub(super) fn held(&self) -> usize {
-        self.counted.0.count.held()
+    /// Admits to this batch from here on.
+    pub(super) fn renew(&self, batch: &Counted) {
+        self.renew_locked(&mut lock(&self.registry.0), batch);
+    }
+
+    fn renew_locked(&self, registry: &mut Registry, batch: &Counted) {
+        registry.open = Some(Counted::downgrade(batch));
+        self.gate.renew();
+    }
+
+    /// Cuts the batches up to this one, which nobody has.
+    pub(super) fn mark(&self, batch: u64) {
+        self.cuts.publish(batch);
+    }
+
+    /// Cuts a batch, of which `own` references are the tracker's, and admits to the `next`, if there is one, in one step for
+    /// those who look under the lock.
+    pub(super) fn cut(&self, batch: &Counted, own: usize, next: Option<&Counted>) -> usize {
+        let mut registry = lock(&self.registry.0);
+        let ended = Batch::cut(batch, &self.cuts, own);
+        if let Some(next) = next {
+            self.renew_locked(&mut registry, next);
+        }
+        ended
     }
 
     pub(super) fn rejected(&self) -> u64 {
-        self.counted.0.rejected.get()
-    }
-
-    /// Everything admitted to this shard so far is cut; returns how many of them were not cut before, guards
-    /// not among them. What is parked is to be woken afterwards.
-    pub(super) fn cut(&self) -> usize {
-        let mut registry = lock(&self.registry.0);
-        let (epoch, held) = self.counted.0.count.cut();
-        self.cuts.publish(epoch);
-        // Guards change the count under this lock, so what is left are requests and tracked futures.
-        let ended = held - registry.guards;
-        let newly_cut = ended - registry.cut_and_held;
-        registry.cut_and_held = ended;
-        newly_cut
+        self.rejected.0.get()
     }
 
     /// Wakes those who wait for what `fired`, a few at a time and outside the lock. An entry that is made behind
@@ -208,13 +254,17 @@ impl Shard {
         }
     }
 
-    /// Calls `each` with those who are known to hold the drain; returns how many more are counted.
-    pub(super) fn holders(&self, mut each: impl FnMut(StragglerPhase, &Holder)) -> usize {
+    /// Calls `each` with those who are known to hold the drain; returns how many more of `held` there are.
+    pub(super) fn holders(
+        &self,
+        held: usize,
+        mut each: impl FnMut(StragglerPhase, &Holder),
+    ) -> usize {
         let registry = lock(&self.registry.0);
         registry
             .holders()
             .for_each(|(phase, holder)| each(phase, holder));
-        self.held().saturating_sub(registry.holders().count())
+        held.saturating_sub(registry.holders().count())
     }
 
     /// Makes an entry, which wakes this task. Whoever is to be woken looks at what it waits for afterwards, not before
@@ -252,11 +302,12 @@ impl Shard {
         drop(entry);
     }
 
+    /// One of its batches is over.
     #[cold]
-    fn settle(&self) {
+    pub(super) fn settle(&self) {
         // Without a tracker nobody is left who could wait.
         if let Some(tracker) = self.tracker.upgrade() {
-            tracker.settle();
+            tracker.settle(self.index);
         }
     }
 }

@@ -18,6 +18,17 @@ pub(super) use std::sync::{
 
 use std::sync::PoisonError;
 
+#[cfg(all(test, any(tower_drain_loom, tower_drain_shuttle)))]
+pub(super) use super::counted::{Counted, Uncounted};
+
+/// A reference that counts.
+#[cfg(not(all(test, any(tower_drain_loom, tower_drain_shuttle))))]
+pub(super) type Counted = std::sync::Arc<super::batch::Batch>;
+
+/// One that does not, and that may be made to.
+#[cfg(not(all(test, any(tower_drain_loom, tower_drain_shuttle))))]
+pub(super) type Uncounted = std::sync::Weak<super::batch::Batch>;
+
 /// Locks, also after a panic: no code of a caller runs under these locks, so what they protect is whole.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::batch::Batches;
 use super::count::Staged;
 #[cfg(feature = "admin")]
 use super::lifts::Lifts;
@@ -37,6 +38,8 @@ pub(super) struct State {
     /// The phase of the moment in which it was sealed.
     pub(super) sealed: Option<Phase>,
     pub(super) drain: Option<Drain>,
+    /// Of each shard.
+    batches: Box<[Batches]>,
 }
 
 #[derive(Debug)]
@@ -58,8 +61,9 @@ struct Began {
 }
 
 impl State {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(batches: Box<[Batches]>) -> Self {
         Self {
+            batches,
             staged: Staged {
                 phase: Phase::Serving,
                 leaves: 0,
@@ -69,6 +73,10 @@ impl State {
             sealed: None,
             drain: None,
         }
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.batches.iter().map(Batches::held).sum()
     }
 }
 
@@ -137,13 +145,16 @@ impl Tracker {
     pub(super) fn begin_as(&self, new: Drain) -> Option<DrainNonce> {
         let mut state = lock(&self.state);
         let left = self.leave_locked(&mut state, new).is_some();
-        let drain = state.drain.as_mut()?;
+        let State { drain, batches, .. } = &mut *state;
+        let drain = drain.as_mut()?;
         if drain.began.is_some() {
             return None;
         }
         let rejected_before = self.rejected();
+        let shards = self.shards().zip(batches.iter_mut());
+        let in_flight = shards.map(|(shard, batches)| batches.close(shard)).sum();
         drain.began = Some(Began {
-            in_flight: self.shards().iter().map(|shard| shard.close()).sum(),
+            in_flight,
             rejected_before,
             at: Instant::now(),
         });
@@ -165,9 +176,10 @@ impl Tracker {
         Some(nonce)
     }
 
-    /// Called by whoever emptied a closed shard or found none held: whether all of them are empty (invariant 4).
-    pub(crate) fn settle(&self) {
+    /// Called by whoever ended a batch of this shard (invariant 4).
+    pub(super) fn settle(&self, shard: usize) {
         let mut state = lock(&self.state);
+        state.batches[shard].over();
         if self.settle_locked(&mut state) {
             drop(state);
             self.announce(Phase::Drained, Wakes::CHANGE);
@@ -175,8 +187,9 @@ impl Tracker {
     }
 
     fn settle_locked(&self, state: &mut State) -> bool {
-        // Between a release that emptied its shard and this lock a resume may have come, and the next begin.
-        let drained = state.staged.phase == Phase::Draining && self.in_flight() == 0;
+        // Between the end of a batch and this lock a resume may have come, and the next begin.
+        let is_draining = state.staged.phase == Phase::Draining;
+        let drained = is_draining && state.batches.iter().all(Batches::are_over);
         if drained {
             if let Some(drain) = &mut state.drain {
                 drain.drained = Some(Instant::now());
@@ -197,7 +210,9 @@ impl Tracker {
             return Err(ResumeError::sealed());
         }
         state.drain = None;
-        self.shards().iter().for_each(|shard| shard.open());
+        for (shard, batches) in self.shards().zip(state.batches.iter_mut()) {
+            batches.open(shard);
+        }
         self.publish(&mut state, Phase::Serving);
         drop(state);
         self.announce(Phase::Serving, Wakes::CHANGE);
@@ -217,7 +232,8 @@ impl Tracker {
 
     pub(crate) fn cut(&self) -> usize {
         let mut state = lock(&self.state);
-        let ended = self.shards().iter().map(|shard| shard.cut()).sum();
+        let shards = self.shards().zip(state.batches.iter_mut());
+        let ended = shards.map(|(shard, batches)| batches.cut(shard)).sum();
         if let Some(drain) = &mut state.drain {
             drain.cut += ended;
         }
@@ -274,7 +290,7 @@ impl Tracker {
         let state = lock(&self.state);
         DrainStatus {
             phase: state.staged.phase,
-            in_flight: self.in_flight(),
+            in_flight: state.in_flight(),
             rejected: self.rejected(),
             reason: state.drain.as_ref().map(|drain| drain.reason.clone()),
             since: state.since,
@@ -288,8 +304,9 @@ impl Tracker {
         let mut stragglers = Vec::new();
         let mut unseen = 0;
         let now = Instant::now();
-        for shard in self.shards() {
-            unseen += shard.holders(|phase, holder| {
+        let state = lock(&self.state);
+        for (shard, batches) in self.shards().zip(state.batches.iter()) {
+            unseen += shard.holders(batches.held(), |phase, holder| {
                 let (method, path, label) = match &holder.called {
                     Called::Nothing => (None, None, None),
                     Called::Request(name) => {
@@ -308,6 +325,7 @@ impl Tracker {
                 });
             });
         }
+        drop(state);
         stragglers.sort_by(|a, b| b.age.cmp(&a.age).then(a.id.cmp(&b.id)));
         let least = self
             .rejecting_since()
