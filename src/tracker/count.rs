@@ -47,11 +47,11 @@ impl Gate {
         Self(AtomicU64::new(0))
     }
 
-    /// Whether the first batch is open. Acquire pairs with the Release of `open`: what is admitted after a resume sees what
-    /// the resumer did before.
+    /// Whether the first batch is open. The fence of [`entered`], which comes after it, pairs with the Release of `open`: what
+    /// is admitted after a resume sees what the resumer did before.
     #[inline]
     pub(crate) fn is_first(&self) -> bool {
-        self.0.load(Acquire) == 0
+        self.0.load(Relaxed) == 0
     }
 
     /// Acquire pairs with the Release of `close`: whoever is rejected sees the phase that was published before, and no
@@ -83,14 +83,20 @@ impl CutMark {
         Self(AtomicU64::new(0))
     }
 
-    /// Release pairs with the Acquire of `has_cut`: who is cut sees what the cutter did before.
+    /// Release pairs with the fence of `has_cut`: who is cut sees what the cutter did before.
     pub(crate) fn publish(&self, batch: u64) {
         self.0.store(batch, Release);
     }
 
+    /// The fence is for who is cut alone. No other concludes anything, and a load that acquires keeps the compiler from
+    /// moving an answer in one step across it.
     #[inline]
     pub(crate) fn has_cut(&self, batch: u64) -> bool {
-        self.0.load(Acquire) >= batch
+        let has_cut = self.0.load(Relaxed) >= batch;
+        if has_cut {
+            fence(Acquire);
+        }
+        has_cut
     }
 }
 
@@ -159,10 +165,14 @@ impl Stage {
         self.0.store(word, Release);
     }
 
-    /// What every answer asks. Acquire as in `load`.
+    /// What every answer asks. The fence as in [`CutMark::has_cut`].
     #[inline]
     pub(crate) fn is_serving(&self) -> bool {
-        self.0.load(Acquire) & 3 == Phase::Serving as u64
+        let is_serving = self.0.load(Relaxed) & 3 == Phase::Serving as u64;
+        if !is_serving {
+            fence(Acquire);
+        }
+        is_serving
     }
 
     pub(crate) fn load(&self) -> Staged {
