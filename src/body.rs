@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::seldom::Seldom;
 #[cfg(feature = "stream")]
 use crate::stream::Ending;
 #[cfg(not(feature = "stream"))]
@@ -39,11 +40,10 @@ pin_project! {
 }
 
 /// What a body waits for that holds a request.
-#[derive(Default)]
 pub(crate) struct Watch {
-    pub(crate) place: Option<Box<Place>>,
+    pub(crate) place: Seldom<Place>,
     #[cfg(feature = "stream")]
-    pub(crate) ending: Option<Box<Ending>>,
+    pub(crate) ending: Seldom<Ending>,
 }
 
 /// How a body ends before its own end.
@@ -67,7 +67,7 @@ impl<B> ResponseBody<B> {
     }
 
     pub(crate) fn uncounted(body: B) -> Self {
-        Self::new(body, None, Watch::default())
+        Self::new(body, None, Watch::NONE)
     }
 
     /// This crate's own, and short: a cut does not cut its own answer.
@@ -79,14 +79,14 @@ impl<B> ResponseBody<B> {
         Self {
             content: Content::Text { text },
             held: None,
-            watch: Watch::default(),
+            watch: Watch::NONE,
         }
     }
 
     /// Holds the request for an answer that is not the handler's.
     pub(crate) fn holding(mut self, held: Option<Admitted>, place: Option<Box<Place>>) -> Self {
         self.held = held;
-        self.watch.place = place;
+        self.watch.place = Seldom::from(place);
         self
     }
 }
@@ -99,6 +99,12 @@ impl<B> Default for ResponseBody<B> {
 }
 
 impl Watch {
+    pub(crate) const NONE: Self = Self {
+        place: Seldom::NONE,
+        #[cfg(feature = "stream")]
+        ending: Seldom::NONE,
+    };
+
     /// Lets a cut, and the begin if a policy ends the body, wake its task.
     fn park(&mut self, held: &Admitted, cx: &Context<'_>) {
         #[cfg(feature = "stream")]
@@ -113,7 +119,7 @@ impl Watch {
     #[cfg(feature = "stream")]
     #[inline]
     fn pass<D: Buf + From<Bytes>>(&mut self, frame: &mut Frame<D>) {
-        if let (Some(ending), Some(data)) = (&mut self.ending, frame.data_mut()) {
+        if let (Some(ending), Some(data)) = (&mut *self.ending, frame.data_mut()) {
             ending.pass(data);
         }
     }
@@ -133,7 +139,7 @@ impl Watch {
             return Some(End::Cut);
         }
         #[cfg(feature = "stream")]
-        if let Some(ending) = &mut self.ending {
+        if let Some(ending) = &mut *self.ending {
             return match Place::has(&self.place, Note::Ended) {
                 true => None,
                 false => ending.poll(held, cx),

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use crate::body::Watch;
 use crate::connection::Peer;
 use crate::grpc::Grpc;
+use crate::seldom::Seldom;
 #[cfg(feature = "stream")]
 use crate::stream::{Ending, StreamCall};
 use crate::tracker::{Admitted, Called, Name, Note, Place, Wakes};
@@ -29,10 +30,10 @@ pin_project! {
         // Dropped in this order: what is counted outlives what it counts.
         #[pin]
         future: Option<F>,
-        place: Option<Box<Place>>,
+        place: Seldom<Place>,
         admitted: Option<Admitted>,
         call: Call,
-        rare: Option<Box<Rare<B>>>,
+        rare: Seldom<Rare<B>>,
     }
 }
 
@@ -96,7 +97,7 @@ impl Call {
         body: &B,
     ) -> Watch {
         let watch = match is_short(body) && place.is_none() {
-            true => Watch::default(),
+            true => Watch::NONE,
             false => self.may_wait(rare, admitted, place.take(), parts, body),
         };
         if !admitted.is_serving() {
@@ -128,20 +129,15 @@ impl Call {
             admitted.note(&mut place, Note::Grpc);
         }
         Watch {
-            place,
+            place: Seldom::from(place),
             #[cfg(feature = "stream")]
-            ending,
+            ending: Seldom::from(ending),
         }
     }
 
     /// Whether it was cut in the meantime.
     #[cold]
-    fn park(
-        &self,
-        admitted: &Admitted,
-        place: &mut Option<Box<Place>>,
-        cx: &Context<'_>,
-    ) -> bool {
+    fn park(&self, admitted: &Admitted, place: &mut Option<Box<Place>>, cx: &Context<'_>) -> bool {
         admitted.park(place, cx, Wakes::CUT, StragglerPhase::Handler, || {
             self.called()
         })
@@ -172,10 +168,10 @@ impl<F, B> ResponseFuture<F, B> {
     ) -> Self {
         Self {
             future: Some(future),
-            place: None,
+            place: Seldom::NONE,
             admitted: Some(admitted),
             call,
-            rare,
+            rare: Seldom::from(rare),
         }
     }
 
@@ -183,10 +179,10 @@ impl<F, B> ResponseFuture<F, B> {
     pub(crate) fn rejected(call: Call, response: Response<ResponseBody<B>>) -> Self {
         Self {
             future: None,
-            place: None,
+            place: Seldom::NONE,
             admitted: None,
             call,
-            rare: Some(Box::new(Rare::Rejected(response))),
+            rare: Seldom::from(Some(Box::new(Rare::Rejected(response)))),
         }
     }
 }
@@ -201,8 +197,7 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let (Some(future), Some(admitted)) =
-            (this.future.as_mut().as_pin_mut(), &*this.admitted)
+        let (Some(future), Some(admitted)) = (this.future.as_mut().as_pin_mut(), &*this.admitted)
         else {
             return Poll::Ready(Ok(take_rejection(this.rare)));
         };
@@ -214,12 +209,14 @@ where
                         let held = this.admitted.take();
                         // Ends the handler before the count can end.
                         this.future.set(None);
-                        let body = |body| ResponseBody::new(body, held, Watch::default());
+                        let body = |body| ResponseBody::new(body, held, Watch::NONE);
                         return Poll::Ready(Ok(response.map(body)));
                     }
                     let (mut parts, body) = response.into_parts();
                     let rare = this.rare.as_deref();
-                    let watch = this.call.answered(rare, admitted, this.place, &mut parts, &body);
+                    let watch = this
+                        .call
+                        .answered(rare, admitted, this.place, &mut parts, &body);
                     let held = this.admitted.take();
                     this.future.set(None);
                     let body = ResponseBody::new(body, held, watch);
@@ -227,7 +224,7 @@ where
                 }
                 Poll::Ready(Err(error)) => {
                     this.future.set(None);
-                    *this.place = None;
+                    **this.place = None;
                     *this.admitted = None;
                     return Poll::Ready(Err(error));
                 }

@@ -180,6 +180,7 @@ mod race;
 mod reason;
 mod rejection;
 mod report;
+mod seldom;
 #[cfg(feature = "server")]
 mod server;
 mod service;

@@ -10,6 +10,7 @@ use tower_service::Service;
 use crate::connection::Peer;
 use crate::future::Call;
 use crate::grpc::Grpc;
+use crate::seldom::Seldom;
 use crate::slot::{Slot, Table};
 use crate::tracker::{Admitted, Name, Waiter, Wakes};
 use crate::{
@@ -26,7 +27,7 @@ pub struct Drain<S, R = Unavailable> {
     /// The inner service was polled ready and not called since.
     is_ready: bool,
     /// Boxed: few services have one, and all are cloned and moved.
-    rare: Option<Box<Rare<R>>>,
+    rare: Seldom<Rare<R>>,
 }
 
 struct Rare<R> {
@@ -42,10 +43,10 @@ impl<S, R> Drain<S, R> {
             inner,
             slot: table.local(),
             is_ready: false,
-            rare: Some(Box::new(Rare {
+            rare: Seldom::from(Some(Box::new(Rare {
                 _table: Some(table),
                 parked: None,
-            })),
+            }))),
         }
     }
 
@@ -131,7 +132,7 @@ impl<S: Clone, R> Clone for Drain<S, R> {
             inner: self.inner.clone(),
             slot: self.slot.local(),
             is_ready: false,
-            rare: None,
+            rare: Seldom::NONE,
         }
     }
 }
@@ -155,7 +156,7 @@ where
         if polled.is_pending() && !self.park(cx) {
             return Poll::Pending;
         }
-        if let Some(rare) = &mut self.rare {
+        if let Some(rare) = &mut *self.rare {
             rare.parked = None;
         }
         match polled {
