@@ -13,7 +13,7 @@ use crate::seldom::Seldom;
 use crate::stream::Ending;
 #[cfg(not(feature = "stream"))]
 use crate::tracker::Wakes;
-use crate::tracker::{Admitted, Called, Note, Place};
+use crate::tracker::{Admitted, Called, Place};
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
 pin_project! {
@@ -29,6 +29,16 @@ pin_project! {
         watch: Watch,
         held: Option<Admitted>,
     }
+
+    impl<B> PinnedDrop for ResponseBody<B> {
+        #[inline]
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.watch.place.is_some() {
+                leave(this.content, this.watch, this.held);
+            }
+        }
+    }
 }
 
 pin_project! {
@@ -41,9 +51,9 @@ pin_project! {
 
 /// What a body waits for that holds a request.
 pub(crate) struct Watch {
-    pub(crate) place: Seldom<Place>,
+    pub(crate) place: Option<Place>,
     #[cfg(feature = "stream")]
-    pub(crate) ending: Seldom<Ending>,
+    pub(crate) ending: Seldom<Box<Ending>>,
 }
 
 /// How a body ends before its own end.
@@ -54,6 +64,17 @@ pub(crate) enum End {
     /// By a policy, after these last bytes.
     #[cfg(feature = "stream")]
     Clean(Option<Bytes>),
+}
+
+/// Drops what is counted before its place.
+#[cold]
+#[inline(never)]
+fn leave<B>(mut content: Pin<&mut Content<B>>, watch: &mut Watch, held: &Option<Admitted>) {
+    let _leaves = held
+        .as_ref()
+        .zip(watch.place.take())
+        .map(|(held, place)| held.leaves(place));
+    content.set(Content::Text { text: None });
 }
 
 impl<B> ResponseBody<B> {
@@ -84,9 +105,9 @@ impl<B> ResponseBody<B> {
     }
 
     /// Holds the request for an answer that is not the handler's.
-    pub(crate) fn holding(mut self, held: Option<Admitted>, place: Option<Box<Place>>) -> Self {
+    pub(crate) fn holding(mut self, held: Option<Admitted>, place: Option<Place>) -> Self {
         self.held = held;
-        self.watch.place = Seldom::from(place);
+        self.watch.place = place;
         self
     }
 }
@@ -100,10 +121,18 @@ impl<B> Default for ResponseBody<B> {
 
 impl Watch {
     pub(crate) const NONE: Self = Self {
-        place: Seldom::NONE,
+        place: None,
         #[cfg(feature = "stream")]
         ending: Seldom::NONE,
     };
+
+    fn has_ended(&self) -> bool {
+        matches!(&self.place, Some(place) if place.has_ended)
+    }
+
+    fn ends_in_trailers(&self) -> bool {
+        matches!(&self.place, Some(place) if place.ends_in_trailers)
+    }
 
     /// Lets a cut, and the begin if a policy ends the body, wake its task.
     fn park(&mut self, held: &Admitted, cx: &Context<'_>) {
@@ -128,22 +157,19 @@ impl Watch {
     #[inline]
     fn ended<B: Body>(&mut self, held: &Admitted, body: &B) {
         if self.place.is_some() || !body.is_end_stream() {
-            held.note(&mut self.place, Note::Ended);
+            held.ended(&mut self.place);
         }
     }
 
     /// Whether the body is to end before its own end, and how.
     #[inline]
     fn poll_end(&mut self, held: &Admitted, cx: &mut Context<'_>) -> Option<End> {
-        if held.is_cut() && !Place::has(&self.place, Note::Ended) {
+        if held.is_cut() && !self.has_ended() {
             return Some(End::Cut);
         }
         #[cfg(feature = "stream")]
-        if let Some(ending) = &mut *self.ending {
-            return match Place::has(&self.place, Note::Ended) {
-                true => None,
-                false => ending.poll(held, cx),
-            };
+        if self.ending.is_some() && !self.has_ended() {
+            return self.ending.as_mut()?.poll(held, cx);
         }
         let _ = cx;
         None
@@ -153,18 +179,13 @@ impl Watch {
 impl End {
     /// The last frame of a body that `held` the request, if there is one.
     #[cold]
-    fn frame<D: From<Bytes>>(
-        self,
-        held: &Admitted,
-        place: &mut Option<Box<Place>>,
-    ) -> Option<Result<Frame<D>, BoxError>> {
-        held.note(place, Note::Ended);
+    fn frame<D: From<Bytes>>(self, ends_in_trailers: bool) -> Option<Result<Frame<D>, BoxError>> {
         let trailers = |status: grpc::Status| Some(Ok(Frame::trailers(status.headers())));
         match self {
-            Self::Cut if Place::has(place, Note::Grpc) => trailers(grpc::Status::Cancelled),
+            Self::Cut if ends_in_trailers => trailers(grpc::Status::Cancelled),
             Self::Cut => Some(Err(CutError::new().into())),
             #[cfg(feature = "stream")]
-            Self::Clean(_) if Place::has(place, Note::Grpc) => trailers(grpc::Status::Unavailable),
+            Self::Clean(_) if ends_in_trailers => trailers(grpc::Status::Unavailable),
             #[cfg(feature = "stream")]
             Self::Clean(bytes) => bytes.map(|bytes| Ok(Frame::data(bytes.into()))),
         }
@@ -198,7 +219,7 @@ where
         if let Some(end) = watch.poll_end(held, cx) {
             if !body.is_end_stream() {
                 this.content.set(Content::Text { text: None });
-                return Poll::Ready(end.frame(held, &mut watch.place));
+                return Poll::Ready(end.frame(watch.ends_in_trailers()));
             }
         }
         match body.as_mut().poll_frame(cx) {
@@ -216,7 +237,7 @@ where
                 match watch.poll_end(held, cx) {
                     Some(end) => {
                         this.content.set(Content::Text { text: None });
-                        Poll::Ready(end.frame(held, &mut watch.place))
+                        Poll::Ready(end.frame(watch.ends_in_trailers()))
                     }
                     None => Poll::Pending,
                 }

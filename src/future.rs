@@ -14,7 +14,7 @@ use crate::grpc::Grpc;
 use crate::seldom::Seldom;
 #[cfg(feature = "stream")]
 use crate::stream::{Ending, StreamCall};
-use crate::tracker::{Admitted, Called, Name, Note, Place, Wakes};
+use crate::tracker::{Admitted, Called, Name, Place, Wakes};
 use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
@@ -30,10 +30,20 @@ pin_project! {
         // Dropped in this order: what is counted outlives what it counts.
         #[pin]
         future: Option<F>,
-        place: Seldom<Place>,
+        place: Option<Place>,
         admitted: Option<Admitted>,
         call: Call,
-        rare: Seldom<Rare<B>>,
+        rare: Seldom<Box<Rare<B>>>,
+    }
+
+    impl<F, B> PinnedDrop for ResponseFuture<F, B> {
+        #[inline]
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.place.is_some() {
+                leave(this.future, this.place, this.admitted);
+            }
+        }
     }
 }
 
@@ -92,7 +102,7 @@ impl Call {
         &self,
         rare: Option<&Rare<B>>,
         admitted: &Admitted,
-        place: &mut Option<Box<Place>>,
+        place: &mut Option<Place>,
         parts: &mut Parts,
         body: &B,
     ) -> Watch {
@@ -110,7 +120,7 @@ impl Call {
         &self,
         rare: Option<&Rare<B>>,
         admitted: &Admitted,
-        mut place: Option<Box<Place>>,
+        mut place: Option<Place>,
         parts: &Parts,
         body: &B,
     ) -> Watch {
@@ -126,10 +136,12 @@ impl Call {
         let (wakes, _, _) = (Wakes::CUT, body, rare);
         admitted.answered(&mut place, wakes, || self.called());
         if self.is_grpc(&parts.headers) {
-            admitted.note(&mut place, Note::Grpc);
+            if let Some(place) = &mut place {
+                place.ends_in_trailers = true;
+            }
         }
         Watch {
-            place: Seldom::from(place),
+            place,
             #[cfg(feature = "stream")]
             ending: Seldom::from(ending),
         }
@@ -137,7 +149,7 @@ impl Call {
 
     /// Whether it was cut in the meantime.
     #[cold]
-    fn park(&self, admitted: &Admitted, place: &mut Option<Box<Place>>, cx: &Context<'_>) -> bool {
+    fn park(&self, admitted: &Admitted, place: &mut Option<Place>, cx: &Context<'_>) -> bool {
         admitted.park(place, cx, Wakes::CUT, StragglerPhase::Handler, || {
             self.called()
         })
@@ -147,7 +159,7 @@ impl Call {
     fn cut<B>(
         &self,
         admitted: &mut Option<Admitted>,
-        place: &mut Option<Box<Place>>,
+        place: &mut Option<Place>,
     ) -> Response<ResponseBody<B>> {
         if let Some(admitted) = admitted {
             admitted.answered(place, Wakes::CUT, || self.called());
@@ -156,6 +168,21 @@ impl Call {
         let response = rejection::cut(self.grpc).map(|body| body.holding(held.0, held.1));
         self.peer.closed(response)
     }
+}
+
+/// Drops what is counted before its place.
+#[cold]
+#[inline(never)]
+pub(crate) fn leave<F>(
+    mut future: Pin<&mut Option<F>>,
+    place: &mut Option<Place>,
+    admitted: &Option<Admitted>,
+) {
+    let _leaves = admitted
+        .as_ref()
+        .zip(place.take())
+        .map(|(admitted, place)| admitted.leaves(place));
+    future.set(None);
 }
 
 impl<F, B> ResponseFuture<F, B> {
@@ -168,7 +195,7 @@ impl<F, B> ResponseFuture<F, B> {
     ) -> Self {
         Self {
             future: Some(future),
-            place: Seldom::NONE,
+            place: None,
             admitted: Some(admitted),
             call,
             rare: Seldom::from(rare),
@@ -179,7 +206,7 @@ impl<F, B> ResponseFuture<F, B> {
     pub(crate) fn rejected(call: Call, response: Response<ResponseBody<B>>) -> Self {
         Self {
             future: None,
-            place: Seldom::NONE,
+            place: None,
             admitted: None,
             call,
             rare: Seldom::from(Some(Box::new(Rare::Rejected(response)))),
@@ -224,7 +251,7 @@ where
                 }
                 Poll::Ready(Err(error)) => {
                     this.future.set(None);
-                    **this.place = None;
+                    this.place.take().map(|place| admitted.leaves(place));
                     *this.admitted = None;
                     return Poll::Ready(Err(error));
                 }

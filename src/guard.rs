@@ -27,6 +27,7 @@ impl DrainGuard {
     pub fn cut(&self) -> GuardCut {
         GuardCut {
             waiter: self.held.waiter(),
+            batch: self.held.number(),
         }
     }
 
@@ -60,6 +61,7 @@ impl fmt::Debug for DrainGuard {
 #[must_use = "futures do nothing unless polled"]
 pub struct GuardCut {
     waiter: Waiter,
+    batch: u64,
 }
 
 impl Future for GuardCut {
@@ -67,7 +69,7 @@ impl Future for GuardCut {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.waiter.park(cx, Wakes::CUT);
-        match self.waiter.is_cut() {
+        match self.waiter.shard().has_cut(self.batch) {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }

@@ -27,7 +27,7 @@ pub struct Drain<S, R = Unavailable> {
     /// The inner service was polled ready and not called since.
     is_ready: bool,
     /// Boxed: few services have one, and all are cloned and moved.
-    rare: Seldom<Rare<R>>,
+    rare: Seldom<Box<Rare<R>>>,
 }
 
 struct Rare<R> {
@@ -96,7 +96,7 @@ impl<S, R> Drain<S, R> {
     fn admit_configured<Q>(&self, is_ready: bool, request: &mut Request<Q>) -> Option<Admitted> {
         let Slot { door, config, .. } = &*self.slot;
         if config.is_exempt(request) {
-            return is_ready.then(|| Admitted::exempt(door.shard()));
+            return is_ready.then(|| door.exempt());
         }
         let admitted = self.admit(is_ready)?;
         if config.share_guard {

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::future::leave;
 use crate::tracker::{Admitted, Called, Place, Wakes};
 use crate::StragglerPhase;
 
@@ -15,8 +16,17 @@ pin_project! {
         // Dropped in this order: what is counted outlives what it counts.
         #[pin]
         future: Option<F>,
-        place: Option<Box<Place>>,
+        place: Option<Place>,
         admitted: Option<Admitted>,
+    }
+
+    impl<F> PinnedDrop for Tracked<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.place.is_some() {
+                leave(this.future, this.place, this.admitted);
+            }
+        }
     }
 }
 
@@ -54,7 +64,7 @@ impl<F: Future> Future for Tracked<F> {
             },
         };
         this.future.set(None);
-        *this.place = None;
+        this.place.take().map(|place| admitted.leaves(place));
         *this.admitted = None;
         Poll::Ready(output)
     }

@@ -37,7 +37,7 @@ impl Batch {
         Self::with(number, shard, true)
     }
 
-    /// Of one request that is neither counted nor cut.
+    /// Of requests that are neither counted nor cut.
     pub(super) fn exempt(shard: &Arc<Shard>) -> Counted {
         Self::with(u64::MAX, shard, false)
     }

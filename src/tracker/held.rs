@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use super::batch::Batch;
 use super::registry::{Called, Wakes};
 use super::shard::Shard;
 use super::sync::Counted;
@@ -15,60 +14,19 @@ use crate::StragglerPhase;
 #[derive(Debug)]
 pub(crate) struct Admitted(Counted);
 
-/// Where something that is counted waits, and is known by name. Made when it first does.
+/// Where something that is counted waits, and is known by name. Taken when it first does, and to be given back.
 #[derive(Debug)]
 pub(crate) struct Place {
-    shard: Arc<Shard>,
     waker: Option<Waker>,
     key: u32,
-    notes: u8,
-}
-
-/// What the body that holds a request remembers.
-#[derive(Clone, Copy, Debug)]
-#[repr(u8)]
-pub(crate) enum Note {
-    /// It ends in gRPC's trailers.
-    Grpc = 1,
-    /// It came to its end, one way or another.
-    Ended = 2,
-}
-
-impl Place {
-    fn new(
-        shard: &Arc<Shard>,
-        waker: Option<Waker>,
-        wakes: Wakes,
-        holder: Option<(StragglerPhase, Called)>,
-    ) -> Box<Self> {
-        Box::new(Self {
-            key: shard.enter(waker.clone(), wakes, holder),
-            shard: shard.clone(),
-            waker,
-            notes: 0,
-        })
-    }
-
-    pub(crate) fn has(place: &Option<Box<Self>>, note: Note) -> bool {
-        matches!(place, Some(place) if place.notes & note as u8 != 0)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.shard.leave(self.key);
-    }
+    pub(crate) ends_in_trailers: bool,
+    pub(crate) has_ended: bool,
 }
 
 impl Admitted {
     #[inline]
     pub(super) fn new(batch: Counted) -> Self {
         Self(batch)
-    }
-
-    /// Neither counted, listed nor cut.
-    pub(crate) fn exempt(shard: &Arc<Shard>) -> Self {
-        Self(Batch::exempt(shard))
     }
 
     /// A guard beside it, never rejected.
@@ -99,7 +57,7 @@ impl Admitted {
     /// drain. Returns whether a cut came in the meantime.
     pub(crate) fn park(
         &self,
-        place: &mut Option<Box<Place>>,
+        place: &mut Option<Place>,
         cx: &Context<'_>,
         wakes: Wakes,
         phase: StragglerPhase,
@@ -111,42 +69,74 @@ impl Admitted {
         match place {
             Some(place) => {
                 if let Some(new) = unless_same(&mut place.waker, cx) {
-                    place.shard.reenter(place.key, new);
+                    self.0.shard.reenter(place.key, new);
                 }
             }
             None => {
                 let waker = Some(cx.waker().clone());
-                let holder = Some((phase, called()));
-                *place = Some(Place::new(&self.0.shard, waker, wakes, holder));
+                *place = Some(self.enter(waker, wakes, Some((phase, called()))));
             }
         }
         self.is_cut()
     }
 
+    fn enter(
+        &self,
+        waker: Option<Waker>,
+        wakes: Wakes,
+        holder: Option<(StragglerPhase, Called)>,
+    ) -> Place {
+        Place {
+            key: self.0.shard.enter(waker.clone(), wakes, holder),
+            waker,
+            ends_in_trailers: false,
+            has_ended: false,
+        }
+    }
+
     /// The handler has answered: it is known from here on that the body holds the drain, and `wakes` wakes it.
     pub(crate) fn answered(
         &self,
-        place: &mut Option<Box<Place>>,
+        place: &mut Option<Place>,
         wakes: Wakes,
         called: impl FnOnce() -> Called,
     ) {
         match place {
-            Some(place) => place.shard.answered(place.key, wakes),
+            Some(place) => self.0.shard.answered(place.key, wakes),
             None if !self.is_counted() => {}
-            None => {
-                let holder = Some((StragglerPhase::Body, called()));
-                *place = Some(Place::new(&self.0.shard, None, wakes, holder));
-            }
+            None => *place = Some(self.enter(None, wakes, Some((StragglerPhase::Body, called())))),
         }
     }
 
-    pub(crate) fn note(&self, place: &mut Option<Box<Place>>, note: Note) {
-        // What is not cut has nothing to remember.
+    /// Remembers that the body came to its end.
+    pub(crate) fn ended(&self, place: &mut Option<Place>) {
+        // What is not counted is not cut, and has nothing to remember.
         if self.is_counted() {
             place
-                .get_or_insert_with(|| Place::new(&self.0.shard, None, Wakes::CUT, None))
-                .notes |= note as u8;
+                .get_or_insert_with(|| self.enter(None, Wakes::CUT, None))
+                .has_ended = true;
         }
+    }
+
+    /// Gives the place back when what is returned is dropped: after what is counted, so that it is known by name for as
+    /// long as that takes.
+    pub(crate) fn leaves(&self, place: Place) -> Leaves<'_> {
+        Leaves {
+            shard: &self.0.shard,
+            place,
+        }
+    }
+}
+
+/// Gives a place back.
+pub(crate) struct Leaves<'a> {
+    shard: &'a Shard,
+    place: Place,
+}
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        self.shard.leave(self.place.key);
     }
 }
 
@@ -166,19 +156,13 @@ fn unless_same(known: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
 pub(crate) struct Held {
     /// `None` only in the end.
     batch: Option<Counted>,
-    shard: Arc<Shard>,
-    number: u64,
     key: u32,
 }
 
 impl Held {
     pub(super) fn new(batch: Counted, key: u32) -> Self {
-        Self {
-            shard: batch.shard.clone(),
-            number: batch.number(),
-            batch: Some(batch),
-            key,
-        }
+        let batch = Some(batch);
+        Self { batch, key }
     }
 
     /// One more beside one that is held, which keeps its batch from being over (invariant 3).
@@ -186,34 +170,41 @@ impl Held {
         batch.shard.add_guard(batch, called)
     }
 
+    fn batch(&self) -> &Counted {
+        let batch = self.batch.as_ref();
+        batch.expect("a guard has its batch until it is dropped")
+    }
+
     pub(crate) fn is_cut(&self) -> bool {
-        self.shard.has_cut(self.number)
+        self.batch().is_cut()
     }
 
     pub(crate) fn called(&self) -> Called {
-        self.shard.guard_called(self.key)
+        self.batch().shard.guard_called(self.key)
     }
 
-    /// A waiter that knows whether this guard is cut.
     pub(crate) fn waiter(&self) -> Waiter {
-        Waiter::of(self.shard.clone(), self.number)
+        Waiter::new(self.batch().shard.clone())
+    }
+
+    /// What a waiter asks that waits for its cut.
+    pub(crate) fn number(&self) -> u64 {
+        self.batch().number()
     }
 }
 
 impl Clone for Held {
     /// Never rejected, and cut when the original is.
     fn clone(&self) -> Self {
-        match &self.batch {
-            Some(batch) => Self::beside(batch, self.called()),
-            None => unreachable!("a guard has its batch until it is dropped"),
-        }
+        Self::beside(self.batch(), self.called())
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(batch) = self.batch.take() {
-            self.shard.release_guard(batch, self.key);
+            let shard = batch.shard.clone();
+            shard.release_guard(batch, self.key);
         }
     }
 }
@@ -225,31 +216,19 @@ pub(crate) struct Waiter {
     /// The one in the registry, if it waits already.
     waker: Option<Waker>,
     key: u32,
-    /// The number of the batch whose cut it waits for.
-    batch: u64,
 }
 
 impl Waiter {
     pub(crate) fn new(shard: Arc<Shard>) -> Self {
-        Self::of(shard, u64::MAX)
-    }
-
-    fn of(shard: Arc<Shard>, batch: u64) -> Self {
         Self {
             shard,
             waker: None,
             key: 0,
-            batch,
         }
     }
 
     pub(crate) fn shard(&self) -> &Shard {
         &self.shard
-    }
-
-    /// For the waiter of a guard: whether that is cut.
-    pub(crate) fn is_cut(&self) -> bool {
-        self.shard.has_cut(self.batch)
     }
 
     /// The caller looks at what it waits for after this, not before (invariant 7).

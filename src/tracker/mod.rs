@@ -28,7 +28,7 @@ mod schedules;
 use std::sync::Arc;
 
 pub(crate) use self::count::Staged;
-pub(crate) use self::held::{Admitted, Held, Note, Place, Waiter};
+pub(crate) use self::held::{Admitted, Held, Place, Waiter};
 #[cfg(feature = "admin")]
 pub(crate) use self::lifts::{Carried, Lifts};
 pub(crate) use self::name::Name;

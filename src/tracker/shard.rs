@@ -33,6 +33,7 @@ pub(crate) struct Door {
     shard: Arc<Shard>,
     /// Not asked once the gate says that another is open.
     first: Uncounted,
+    exempt: Counted,
 }
 
 impl Door {
@@ -42,6 +43,7 @@ impl Door {
         lock(&shard.registry.0).open = Some(Counted::downgrade(&first));
         let door = Self {
             first: Counted::downgrade(&first),
+            exempt: Batch::exempt(&shard),
             shard,
         };
         (door, first)
@@ -76,8 +78,13 @@ impl Door {
         let registry = lock(&self.shard.registry.0);
         match self.shard.open_batch(&registry)? {
             Some(batch) => Some(Admitted::new(batch)),
-            None => Some(Admitted::exempt(&self.shard)),
+            None => Some(self.exempt()),
         }
+    }
+
+    /// Neither counted, listed nor cut.
+    pub(crate) fn exempt(&self) -> Admitted {
+        Admitted::new(self.exempt.clone())
     }
 
     /// Counts a guard: known from the start, and told of a cut instead of ended by it.
@@ -86,7 +93,7 @@ impl Door {
         let mut registry = lock(&shard.registry.0);
         let batch = match shard.open_batch(&registry)? {
             Some(batch) => batch,
-            None => Batch::exempt(shard),
+            None => self.exempt.clone(),
         };
         let key = shard.insert_guard(&mut registry, &batch, called);
         Some(Held::new(batch, key))
@@ -150,7 +157,7 @@ impl Shard {
     }
 
     #[inline]
-    pub(super) fn has_cut(&self, batch: u64) -> bool {
+    pub(crate) fn has_cut(&self, batch: u64) -> bool {
         self.cuts.has_cut(batch)
     }
 
