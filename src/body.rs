@@ -13,7 +13,7 @@ use crate::seldom::Seldom;
 use crate::stream::Ending;
 #[cfg(not(feature = "stream"))]
 use crate::tracker::Wakes;
-use crate::tracker::{Admitted, Called, Place};
+use crate::tracker::{Admitted, Called, Kept, Place};
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
 pin_project! {
@@ -35,7 +35,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.watch.place.is_some() {
-                leave(this.content, this.watch, this.held);
+                end(this.content, this.held, this.watch);
             }
         }
     }
@@ -66,14 +66,11 @@ pub(crate) enum End {
     Clean(Option<Bytes>),
 }
 
-/// Drops what is counted before its place.
+/// Ends what is counted before its place and the count.
 #[cold]
 #[inline(never)]
-fn leave<B>(mut content: Pin<&mut Content<B>>, watch: &mut Watch, held: &Option<Admitted>) {
-    let _leaves = held
-        .as_ref()
-        .zip(watch.place.take())
-        .map(|(held, place)| held.leaves(place));
+fn end<B>(mut content: Pin<&mut Content<B>>, held: &mut Option<Admitted>, watch: &mut Watch) {
+    let _kept = Kept::take(held, &mut watch.place);
     content.set(Content::Text { text: None });
 }
 
@@ -105,9 +102,8 @@ impl<B> ResponseBody<B> {
     }
 
     /// Holds the request for an answer that is not the handler's.
-    pub(crate) fn holding(mut self, held: Option<Admitted>, place: Option<Place>) -> Self {
-        self.held = held;
-        self.watch.place = place;
+    pub(crate) fn holding(mut self, kept: Kept) -> Self {
+        (self.held, self.watch.place) = kept.into_parts();
         self
     }
 }

@@ -14,7 +14,7 @@ use crate::grpc::Grpc;
 use crate::seldom::Seldom;
 #[cfg(feature = "stream")]
 use crate::stream::{Ending, StreamCall};
-use crate::tracker::{Admitted, Called, Name, Place, Wakes};
+use crate::tracker::{Admitted, Called, Kept, Name, Place, Wakes};
 use crate::{rejection, ResponseBody, StragglerPhase};
 
 pin_project! {
@@ -41,7 +41,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.place.is_some() {
-                leave(this.future, this.place, this.admitted);
+                end(this.future, this.admitted, this.place);
             }
         }
     }
@@ -94,21 +94,25 @@ impl Call {
         self.grpc == Some(Grpc::Native) && Grpc::of(headers) == Some(Grpc::Native)
     }
 
-    /// Makes the handler's answer ready to go; returns what its body waits for.
+    /// Makes the handler's answer ready to go; returns what its body waits for, without its place: code of the caller
+    /// runs here, and may panic.
     ///
     /// Takes the answer in parts: one whose address is known here would be in memory of its own before it is in that of
     /// the result, and be copied there, for every request.
     fn answered<B: Body>(
         &self,
         rare: Option<&Rare<B>>,
-        admitted: &Admitted,
-        place: &mut Option<Place>,
+        kept: &mut Kept,
         parts: &mut Parts,
         body: &B,
     ) -> Watch {
+        let Kept { admitted, place } = kept;
+        let Some(admitted) = admitted else {
+            return Watch::NONE;
+        };
         let watch = match is_short(body) && place.is_none() {
             true => Watch::NONE,
-            false => self.may_wait(rare, admitted, place.take(), parts, body),
+            false => self.may_wait(rare, admitted, place, parts, body),
         };
         if !admitted.is_serving() {
             self.peer.close(parts);
@@ -120,7 +124,7 @@ impl Call {
         &self,
         rare: Option<&Rare<B>>,
         admitted: &Admitted,
-        mut place: Option<Place>,
+        place: &mut Option<Place>,
         parts: &Parts,
         body: &B,
     ) -> Watch {
@@ -134,14 +138,14 @@ impl Call {
         let wakes = Ending::wakes(&ending);
         #[cfg(not(feature = "stream"))]
         let (wakes, _, _) = (Wakes::CUT, body, rare);
-        admitted.answered(&mut place, wakes, || self.called());
+        admitted.answered(place, wakes, || self.called());
         if self.is_grpc(&parts.headers) {
-            if let Some(place) = &mut place {
+            if let Some(place) = place {
                 place.ends_in_trailers = true;
             }
         }
         Watch {
-            place,
+            place: None,
             #[cfg(feature = "stream")]
             ending: Seldom::from(ending),
         }
@@ -156,33 +160,26 @@ impl Call {
     }
 
     #[cold]
-    fn cut<B>(
-        &self,
-        admitted: &mut Option<Admitted>,
-        place: &mut Option<Place>,
-    ) -> Response<ResponseBody<B>> {
-        if let Some(admitted) = admitted {
-            admitted.answered(place, Wakes::CUT, || self.called());
+    fn cut<B>(&self, mut kept: Kept) -> Response<ResponseBody<B>> {
+        if let Some(admitted) = &kept.admitted {
+            admitted.answered(&mut kept.place, Wakes::CUT, || self.called());
         }
-        let held = (admitted.take(), place.take());
-        let response = rejection::cut(self.grpc).map(|body| body.holding(held.0, held.1));
+        let response = rejection::cut(self.grpc).map(|body| body.holding(kept));
         self.peer.closed(response)
     }
 }
 
-/// Drops what is counted before its place.
+/// Ends what is counted before its place and the count.
 #[cold]
 #[inline(never)]
-pub(crate) fn leave<F>(
+pub(crate) fn end<F>(
     mut future: Pin<&mut Option<F>>,
+    admitted: &mut Option<Admitted>,
     place: &mut Option<Place>,
-    admitted: &Option<Admitted>,
-) {
-    let _leaves = admitted
-        .as_ref()
-        .zip(place.take())
-        .map(|(admitted, place)| admitted.leaves(place));
+) -> Kept {
+    let kept = Kept::take(admitted, place);
     future.set(None);
+    kept
 }
 
 impl<F, B> ResponseFuture<F, B> {
@@ -233,26 +230,25 @@ where
                 Poll::Ready(Ok(response)) => {
                     let is_plain = this.place.is_none() && admitted.is_serving();
                     if is_plain && is_short(response.body()) {
+                        // Dropped in the other order if the drop of the handler panics.
                         let held = this.admitted.take();
-                        // Ends the handler before the count can end.
+                        let response = response;
                         this.future.set(None);
                         let body = |body| ResponseBody::new(body, held, Watch::NONE);
                         return Poll::Ready(Ok(response.map(body)));
                     }
+                    let mut kept = Kept::take(this.admitted, this.place);
                     let (mut parts, body) = response.into_parts();
-                    let rare = this.rare.as_deref();
-                    let watch = this
-                        .call
-                        .answered(rare, admitted, this.place, &mut parts, &body);
-                    let held = this.admitted.take();
                     this.future.set(None);
+                    let rare = this.rare.as_deref();
+                    let mut watch = this.call.answered(rare, &mut kept, &mut parts, &body);
+                    let held;
+                    (held, watch.place) = kept.into_parts();
                     let body = ResponseBody::new(body, held, watch);
                     return Poll::Ready(Ok(Response::from_parts(parts, body)));
                 }
                 Poll::Ready(Err(error)) => {
-                    this.future.set(None);
-                    this.place.take().map(|place| admitted.leaves(place));
-                    *this.admitted = None;
+                    end(this.future, this.admitted, this.place);
                     return Poll::Ready(Err(error));
                 }
                 Poll::Pending => {
@@ -262,9 +258,8 @@ where
                 }
             }
         }
-        let answer = this.call.cut(this.admitted, this.place);
-        this.future.set(None);
-        Poll::Ready(Ok(answer))
+        let kept = end(this.future, this.admitted, this.place);
+        Poll::Ready(Ok(this.call.cut(kept)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::future::leave;
+use crate::future::end;
 use crate::tracker::{Admitted, Called, Place, Wakes};
 use crate::StragglerPhase;
 
@@ -24,7 +24,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.place.is_some() {
-                leave(this.future, this.place, this.admitted);
+                end(this.future, this.admitted, this.place);
             }
         }
     }
@@ -63,9 +63,7 @@ impl<F: Future> Future for Tracked<F> {
                 }
             },
         };
-        this.future.set(None);
-        this.place.take().map(|place| admitted.leaves(place));
-        *this.admitted = None;
+        end(this.future, this.admitted, this.place);
         Poll::Ready(output)
     }
 }

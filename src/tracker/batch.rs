@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::count::{marked, Counter, CutMark, Stage};
+use super::count::{announced, counted, Counter, Stage};
 use super::shard::Shard;
 use super::sync::{Counted, Uncounted};
 use super::Padded;
@@ -55,6 +55,12 @@ impl Batch {
         self.shard.has_cut(self.number)
     }
 
+    /// How many have it, but for `own` references and the guards. To be asked after one's own write to the count, under the
+    /// registry's lock (invariant 6).
+    pub(super) fn ended_by_a_cut(batch: &Counted, own: usize) -> usize {
+        Counted::strong_count(batch) - own - batch.guards.get() as usize
+    }
+
     /// Nobody has it any more (invariant 4).
     pub(super) fn over(&self) {
         if self.is_counted {
@@ -62,13 +68,11 @@ impl Batch {
         }
     }
 
-    /// Gives a reference up; whether it was the last. If so, the caller says that the batch is over, when it has let its
-    /// locks go.
+    /// Gives a reference up, for who has a lock; whether a batch is over with it. If so, the caller says so.
     #[cfg(not(all(test, any(tower_drain_loom, tower_drain_shuttle))))]
     pub(super) fn give_up(counted: Counted) -> bool {
-        Counted::into_inner(counted)
-            .map(|mut batch| batch.is_counted = false)
-            .is_some()
+        let last = Counted::into_inner(counted);
+        last.is_some_and(|mut batch| std::mem::take(&mut batch.is_counted))
     }
 
     #[cfg(all(test, any(tower_drain_loom, tower_drain_shuttle)))]
@@ -111,6 +115,7 @@ impl Batches {
     /// How many are counted.
     pub(super) fn held(&self) -> usize {
         let references: usize = self.all.iter().map(Uncounted::strong_count).sum();
+        counted();
         references - usize::from(self.open.is_some())
     }
 
@@ -133,11 +138,11 @@ impl Batches {
     /// Closes the shard; returns how many are held.
     pub(super) fn close(&mut self, shard: &Shard) -> usize {
         shard.close();
-        let held = self.held();
+        announced();
         if let Some(batch) = self.open.take() {
             self.give_up(batch);
         }
-        held
+        self.held()
     }
 
     /// Opens a closed shard, with the newest batch if it is held and not cut, or else with a new one.
@@ -189,17 +194,5 @@ impl Batches {
         let open = std::mem::replace(&mut self.open, next);
         open.into_iter().for_each(|open| self.give_up(open));
         ended
-    }
-}
-
-impl Batch {
-    /// Tells those who have it that they are cut, and counts them, but for `own` references and the guards (invariant 6).
-    /// Under the registry's lock.
-    pub(super) fn cut(batch: &Counted, mark: &CutMark, own: usize) -> usize {
-        mark.publish(batch.number);
-        marked();
-        let clone = batch.clone();
-        let guards = batch.guards.get() as usize;
-        Counted::strong_count(&clone) - own - 1 - guards
     }
 }

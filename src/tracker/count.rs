@@ -1,26 +1,31 @@
 //! The atomics of the tracker. No other file of the layer names an `Ordering`.
 //!
 //! Whoever is counted has a strong reference to a [`Batch`](super::batch::Batch) of its shard, and that reference is the
-//! count: one write to admit, one to release, and no other that keeps the shard alive meanwhile. The tracker has one
-//! more of each batch that is open. A batch that nobody has is over for ever, and its `Drop` says so.
+//! count: one write to admit, one to release. The tracker has one more of each batch that is open. A batch that nobody has
+//! is over for ever.
 //!
 //! # Invariants
 //!
-//! 1. **Admission and closing cannot cross.** Closing sets the [`Gate`], then gives the tracker's own reference up. An
-//!    admission that had passed the gate before either finds the batch held by others, and is counted, or finds it over,
-//!    and is rejected: an upgrade of a weak reference to nothing fails, whatever came before.
-//! 2. **A rejection writes nothing.** It reads the gate.
-//! 3. **A batch that is over stays so.** None is admitted to it, and a reference is cloned only by who has one. What is
-//!    resumed goes on with a batch that is still held, or with a new one.
-//! 4. **Exactly one release ends a batch, and it knows.** It runs the batch's `Drop`, which takes the tracker's lock and
-//!    takes the batch off those that are left. Of two that end two batches at once, the second to get the lock finds none
-//!    left. No fence and no `SeqCst` is part of this argument, and nothing is concluded from a count that was only read.
-//! 5. **Everything before a release is seen by whoever finds the drain ended.** A value is dropped after all that its
-//!    references were used for, which is `Arc`'s own promise; the lock and [`Stage::publish`] carry it on.
-//! 6. **A cut ends whom it counts.** It publishes the batch's number in [`CutMark`], then clones a reference, then counts.
-//!    The clone and an admission write one word. An admission that comes before it is counted. One that comes after it sees
-//!    the mark, and goes to the next batch: [`entered`] and [`marked`] order the two. That one is seen by the count for as
-//!    long as it takes to leave, so a cut may count one that crossed it and was not ended; never the other way round.
+//! 1. **Admission and closing cannot cross.** Closing sets the [`Gate`] and then gives the tracker's own reference up; an
+//!    admission takes a reference and then looks at the gate. Both write one word, the count of references, and every write
+//!    to it is a read-modify-write. An admission whose write comes first is counted when the close counts. One whose write
+//!    comes later sees the gate, for [`announced`] and [`entered`] order the two, and goes. If nobody has the batch any
+//!    more, there is no reference to be taken.
+//! 2. **A rejection does not touch the count.** It reads the gate. Only one that had passed the gate when a close or cut
+//!    came has a reference, until it looks again.
+//! 3. **A batch that is over stays so.** No weak reference leads to it, and a strong one is cloned only by who has one.
+//!    What is resumed goes on with the newest batch if it is held and not cut, or else with a new one.
+//! 4. **Exactly one reference is the last of a batch, and whoever had it says so.** Dropped, it takes the tracker's lock in
+//!    the batch's `Drop`. Whoever has that lock gives its references up by `Batch::give_up`, and asks before it
+//!    unlocks whether the drain has ended. Of two that end two batches at once, the second to get the lock finds
+//!    none left. That a drain has ended is concluded from this alone, never from a count that is read.
+//! 5. **Everything before a release is seen by whoever finds the drain ended.** A value is dropped after whatever was done
+//!    by way of its references, without which `Arc` would not be sound; the lock and [`Stage::publish`] carry it on. Whoever
+//!    reads a count of zero instead has [`counted`].
+//! 6. **A cut ends whom it counts.** It publishes the batch's number in [`CutMark`], turns admissions away from the batch,
+//!    then clones a reference and counts. As with a close, an admission comes first and is counted, or goes. Guards change
+//!    the count and their number under the registry's lock, where the cut counts, and are told apart exactly. One that
+//!    goes is seen in the count until it has gone, so a cut may count one too many that crossed it; never one too few.
 //! 7. **A waker is never lost.** Whoever waits puts its waker under a registry's lock and looks at the [`Stage`] (or
 //!    [`CutMark`]) afterwards; whoever changes one of these takes the same lock afterwards to collect wakers.
 //!    Either the waker is there to be collected or the change is there to be seen: the lock orders them.
@@ -47,8 +52,7 @@ impl Gate {
         Self(AtomicU64::new(0))
     }
 
-    /// Whether the first batch is open. The fence of [`entered`], which comes after it, pairs with the Release of `open`: what
-    /// is admitted after a resume sees what the resumer did before.
+    /// Whether the first batch is open. Relaxed: [`entered`] stands between the two times that an admission asks.
     #[inline]
     pub(crate) fn is_first(&self) -> bool {
         self.0.load(Relaxed) == 0
@@ -100,14 +104,20 @@ impl CutMark {
     }
 }
 
-/// Between the mark of a cut and the clone of a reference. Pairs with [`entered`].
-pub(crate) fn marked() {
+/// Between what turns admissions away and the write to the count after which they are counted. Pairs with [`entered`].
+pub(crate) fn announced() {
     fence(Release);
 }
 
-/// Between an admission's reference and its look at the mark. Pairs with [`marked`].
+/// Between an admission's reference and its second look at the gate. Pairs with [`announced`], and with the Release of
+/// [`Gate::open`].
 #[inline]
 pub(crate) fn entered() {
+    fence(Acquire);
+}
+
+/// After the references were counted. Pairs with their release: whoever reads that none is left sees what they did.
+pub(crate) fn counted() {
     fence(Acquire);
 }
 

@@ -56,7 +56,7 @@ impl Counted {
     /// Whether it was the last; its batch is not told, as if it were moved out.
     pub(super) fn give_up(mut this: Self) -> bool {
         this.is_given_up = true;
-        this.is_last()
+        this.is_last() && this.batch.is_counted()
     }
 }
 

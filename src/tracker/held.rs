@@ -14,7 +14,7 @@ use crate::StragglerPhase;
 #[derive(Debug)]
 pub(crate) struct Admitted(Counted);
 
-/// Where something that is counted waits, and is known by name. Taken when it first does, and to be given back.
+/// Where something that is counted waits, and is known by name. Taken when it first does, and given back by [`Kept`].
 #[derive(Debug)]
 pub(crate) struct Place {
     waker: Option<Waker>,
@@ -117,26 +117,34 @@ impl Admitted {
                 .has_ended = true;
         }
     }
+}
 
-    /// Gives the place back when what is returned is dropped: after what is counted, so that it is known by name for as
-    /// long as that takes.
-    pub(crate) fn leaves(&self, place: Place) -> Leaves<'_> {
-        Leaves {
-            shard: &self.0.shard,
-            place,
+/// What is admitted together with its place, while something of the caller's is dropped that it is held for. Dropped, also
+/// by a panic, it gives the place back and then the count.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) admitted: Option<Admitted>,
+    pub(crate) place: Option<Place>,
+}
+
+impl Kept {
+    pub(crate) fn take(admitted: &mut Option<Admitted>, place: &mut Option<Place>) -> Self {
+        Self {
+            admitted: admitted.take(),
+            place: place.take(),
         }
+    }
+
+    pub(crate) fn into_parts(mut self) -> (Option<Admitted>, Option<Place>) {
+        (self.admitted.take(), self.place.take())
     }
 }
 
-/// Gives a place back.
-pub(crate) struct Leaves<'a> {
-    shard: &'a Shard,
-    place: Place,
-}
-
-impl Drop for Leaves<'_> {
+impl Drop for Kept {
     fn drop(&mut self) {
-        self.shard.leave(self.place.key);
+        if let (Some(admitted), Some(place)) = (&self.admitted, self.place.take()) {
+            admitted.0.shard.leave(place.key);
+        }
     }
 }
 

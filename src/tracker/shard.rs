@@ -1,12 +1,13 @@
 //! One core's part of the count, and the registry of those on it who wait.
 
+use std::fmt;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use tokio::time::Instant;
 
 use super::batch::Batch;
-use super::count::{entered, Counter, CutMark, Gate, Stage, Staged};
+use super::count::{announced, entered, Counter, CutMark, Gate, Stage, Staged};
 use super::held::{Admitted, Held};
 use super::registry::{Called, Entry, Holder, Registry, Wakes};
 use super::sync::{lock, Counted, Mutex, Uncounted};
@@ -15,7 +16,6 @@ use crate::StragglerPhase;
 
 /// What is written by a request that is rejected, and by those who wait, is on lines of its own: what requests only read
 /// must not be fetched anew by every core for each of those writes.
-#[derive(Debug)]
 pub(crate) struct Shard {
     gate: Gate,
     cuts: CutMark,
@@ -60,7 +60,7 @@ impl Door {
         if self.shard.gate.is_first() {
             if let Some(first) = self.first.upgrade() {
                 entered();
-                if !first.is_cut() {
+                if self.shard.gate.is_first() {
                     return Some(Admitted::new(first));
                 }
             }
@@ -68,7 +68,7 @@ impl Door {
         self.admit_to_open()
     }
 
-    /// To the batch that is open, which is not the first, or which a close or cut took from under the admission.
+    /// To the batch that is open and not the first, or to none.
     #[cold]
     #[inline(never)]
     fn admit_to_open(&self) -> Option<Admitted> {
@@ -239,11 +239,13 @@ impl Shard {
     /// those who look under the lock.
     pub(super) fn cut(&self, batch: &Counted, own: usize, next: Option<&Counted>) -> usize {
         let mut registry = lock(&self.registry.0);
-        let ended = Batch::cut(batch, &self.cuts, own);
+        self.cuts.publish(batch.number());
         if let Some(next) = next {
             self.renew_locked(&mut registry, next);
         }
-        ended
+        announced();
+        let clone = batch.clone();
+        Batch::ended_by_a_cut(&clone, own + 1)
     }
 
     pub(super) fn rejected(&self) -> u64 {
@@ -261,17 +263,18 @@ impl Shard {
         }
     }
 
-    /// Calls `each` with those who are known to hold the drain; returns how many more of `held` there are.
+    /// Calls `each` with those who are known to hold the drain; returns how many more are `held`.
     pub(super) fn holders(
         &self,
-        held: usize,
+        held: impl FnOnce() -> usize,
         mut each: impl FnMut(StragglerPhase, &Holder),
     ) -> usize {
         let registry = lock(&self.registry.0);
         registry
             .holders()
             .for_each(|(phase, holder)| each(phase, holder));
-        held.saturating_sub(registry.holders().count())
+        // Counted under the lock, without which nobody who is listed leaves.
+        held().saturating_sub(registry.holders().count())
     }
 
     /// Makes an entry, which wakes this task. Whoever is to be woken looks at what it waits for afterwards, not before
@@ -316,5 +319,14 @@ impl Shard {
         if let Some(tracker) = self.tracker.upgrade() {
             tracker.settle(self.index);
         }
+    }
+}
+
+/// Without what is locked, as for the tracker.
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
     }
 }

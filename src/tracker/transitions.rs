@@ -237,10 +237,15 @@ impl Tracker {
         if let Some(drain) = &mut state.drain {
             drain.cut += ended;
         }
+        // The last of them may have left while the cut had a reference of its own.
+        let drained = self.settle_locked(&mut state);
         drop(state);
         lines::write(|| tracing::info!(target: "tower_drain", ended, "cut"));
         for shard in self.shards() {
             shard.wake(Wakes::CUT);
+        }
+        if drained {
+            self.announce(Phase::Drained, Wakes::CHANGE);
         }
         ended
     }
@@ -304,28 +309,30 @@ impl Tracker {
         let mut stragglers = Vec::new();
         let mut unseen = 0;
         let now = Instant::now();
-        let state = lock(&self.state);
-        for (shard, batches) in self.shards().zip(state.batches.iter()) {
-            unseen += shard.holders(batches.held(), |phase, holder| {
-                let (method, path, label) = match &holder.called {
-                    Called::Nothing => (None, None, None),
-                    Called::Request(name) => {
-                        let (method, path) = name.parts();
-                        (Some(method), Some(path), None)
-                    }
-                    Called::Label(label) => (None, None, Some(label.clone())),
-                };
-                stragglers.push(Straggler {
-                    id: holder.id,
-                    method: method.map(str::to_owned),
-                    path: path.map(str::to_owned),
-                    label,
-                    age: now.saturating_duration_since(holder.since),
-                    phase,
-                });
-            });
+        for (index, shard) in self.shards().enumerate() {
+            let state = lock(&self.state);
+            unseen += shard.holders(
+                || state.batches[index].held(),
+                |phase, holder| {
+                    let (method, path, label) = match &holder.called {
+                        Called::Nothing => (None, None, None),
+                        Called::Request(name) => {
+                            let (method, path) = name.parts();
+                            (Some(method), Some(path), None)
+                        }
+                        Called::Label(label) => (None, None, Some(label.clone())),
+                    };
+                    stragglers.push(Straggler {
+                        id: holder.id,
+                        method: method.map(str::to_owned),
+                        path: path.map(str::to_owned),
+                        label,
+                        age: now.saturating_duration_since(holder.since),
+                        phase,
+                    });
+                },
+            );
         }
-        drop(state);
         stragglers.sort_by(|a, b| b.age.cmp(&a.age).then(a.id.cmp(&b.id)));
         let least = self
             .rejecting_since()
