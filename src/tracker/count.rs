@@ -22,10 +22,11 @@
 //! 5. **Everything before a release is seen by whoever finds the drain ended.** A value is dropped after whatever was done
 //!    by way of its references, without which `Arc` would not be sound; the lock and [`Stage::publish`] carry it on. Whoever
 //!    reads a count of zero instead has [`counted`].
-//! 6. **A cut ends whom it counts.** It publishes the batch's number in [`CutMark`], turns admissions away from the batch,
-//!    then clones a reference and counts. As with a close, an admission comes first and is counted, or goes. Guards change
-//!    the count and their number under the registry's lock, where the cut counts, and are told apart exactly. One that
-//!    goes is seen in the count until it has gone, so a cut may count one too many that crossed it; never one too few.
+//! 6. **A cut counts whom it ends.** It turns admissions away from the batch, then clones a reference, then counts, and only
+//!    then publishes the batch's number in [`CutMark`], so that nobody leaves for it uncounted. As with a close, an
+//!    admission comes first and is counted, or goes. Guards change the count and their number under the registry's lock,
+//!    where the cut counts, and are told apart exactly. Who goes, or ends by itself, is counted if the cut came just before:
+//!    it may count too many, of those that crossed it, and never too few.
 //! 7. **A waker is never lost.** Whoever waits puts its waker under a registry's lock and looks at the [`Stage`] (or
 //!    [`CutMark`]) afterwards; whoever changes one of these takes the same lock afterwards to collect wakers.
 //!    Either the waker is there to be collected or the change is there to be seen: the lock orders them.

@@ -239,13 +239,14 @@ impl Shard {
     /// those who look under the lock.
     pub(super) fn cut(&self, batch: &Counted, own: usize, next: Option<&Counted>) -> usize {
         let mut registry = lock(&self.registry.0);
-        self.cuts.publish(batch.number());
         if let Some(next) = next {
             self.renew_locked(&mut registry, next);
         }
         announced();
         let clone = batch.clone();
-        Batch::ended_by_a_cut(&clone, own + 1)
+        let ended = Batch::ended_by_a_cut(&clone, own + 1);
+        self.cuts.publish(batch.number());
+        ended
     }
 
     pub(super) fn rejected(&self) -> u64 {
