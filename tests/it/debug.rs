@@ -47,6 +47,32 @@ fn a_response_future_says_how_far_it_is() {
     assert!(format!("{:?}", answer(&mut rejected).body()).contains("in_flight: false"));
 }
 
+/// Asks the handle about everything while something of it is written.
+struct Asks(DrainHandle);
+
+impl std::fmt::Write for Asks {
+    fn write_str(&mut self, _: &str) -> std::fmt::Result {
+        let _ = (self.0.status(), self.0.stragglers(), self.0.nonce());
+        Ok(())
+    }
+}
+
+#[test]
+fn whoever_a_debug_is_written_to_may_ask_the_handle() {
+    let handle = DrainHandle::new();
+    let guard = handle.try_guard_as("a job").unwrap();
+    let tracked = handle.track(async {}).unwrap();
+    let wait = handle.wait_for_drain(Duration::MAX);
+    let (changed, leaving, draining) = (handle.changed(), handle.leaving(), handle.draining());
+    let told = guard.cut();
+    let all: [&dyn std::fmt::Debug; 8] = [
+        &handle, &guard, &tracked, &wait, &changed, &leaving, &draining, &told,
+    ];
+    for one in all {
+        std::fmt::write(&mut Asks(handle.clone()), format_args!("{one:#?}")).unwrap();
+    }
+}
+
 #[test]
 fn guards_and_futures_have_a_debug() {
     let handle = DrainHandle::new();

@@ -4,6 +4,7 @@ use std::sync::mpsc::Receiver;
 use std::task::Poll;
 
 use http::Response;
+use http_body::SizeHint;
 use tokio_test::assert_ready;
 use tokio_test::task::spawn;
 use tower::Service;
@@ -164,6 +165,24 @@ fn a_panic_in_the_drop_of_the_handler_releases_the_request() {
             false => assert!(panics(|| drop(opened))),
         }
         assert_eq!(app.handle.in_flight(), 0, "answered: {is_answered}");
+    }
+}
+
+#[test]
+fn the_body_of_an_answer_whose_handler_panics_in_its_drop_is_dropped_before_its_guard() {
+    // One that is handed over in one piece, and one that may wait.
+    for hint in [SizeHint::with_exact(0), SizeHint::default()] {
+        let handlers = Handlers::that(|handlers| handlers.panics_in_drop = true);
+        let mut app = App::over(handlers, DrainLayer::new());
+        let mut opened = app.send(get("/"));
+        let call = app.handlers.next();
+        let script = Script::new();
+        script.hint(hint);
+        let (response, seen) = body_probe(&app.handle, &script);
+        call.respond(response);
+        assert!(panics(|| opened.poll()));
+        assert_eq!((seen.try_recv(), app.handle.in_flight()), (Ok(1), 0));
+        assert!(app.handle.stragglers().is_empty());
     }
 }
 

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::streams_support::{ending, events, frames, rest, send, serve, serve_to, Frames, BYE};
+use crate::support::{panics, unwind};
 use bytes::Bytes;
 use futures_util::{stream, StreamExt};
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -85,6 +86,26 @@ async fn the_policy_sees_the_request_and_the_response() {
     let body = serve_to(&layer, request, events(body)).await.into_body();
     layer.handle().begin_shutdown();
     assert_eq!(rest(body).await, "");
+}
+
+#[tokio::test]
+async fn a_policy_that_panics_leaves_nothing_behind() {
+    let layer = DrainLayer::new().stream_policy(|_| unwind());
+    let (_sender, body) = frames();
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let mut answered = Some(answered);
+    let service = service_fn(move |_: Request<()>| {
+        let answered = answered.take().unwrap();
+        async { Ok::<_, Infallible>(answered.await.unwrap()) }
+    });
+    let mut call = task::spawn(layer.layer(service).oneshot(Request::new(())));
+    assert_pending!(call.poll());
+    assert_eq!(layer.handle().stragglers().len(), 1);
+    answer.send(events(body)).ok().unwrap();
+    assert!(panics(|| call.poll()));
+    drop(call);
+    assert!(layer.handle().stragglers().is_empty());
+    assert_eq!(layer.handle().in_flight(), 0);
 }
 
 #[tokio::test]
