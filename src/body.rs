@@ -53,7 +53,7 @@ pin_project! {
 pub(crate) struct Watch {
     pub(crate) place: Option<Place>,
     #[cfg(feature = "stream")]
-    pub(crate) ending: Seldom<Box<Ending>>,
+    pub(crate) ending: Seldom<Ending>,
 }
 
 /// How a body ends before its own end.

@@ -33,7 +33,7 @@ pin_project! {
         place: Option<Place>,
         admitted: Option<Admitted>,
         call: Call,
-        rare: Seldom<Box<Rare<B>>>,
+        rare: Seldom<Rare<B>>,
     }
 
     impl<F, B> PinnedDrop for ResponseFuture<F, B> {

@@ -3,21 +3,21 @@ use std::ops::{Deref, DerefMut};
 /// A box that is mostly not there. Whether it is, is asked where it is dropped, and not by a call: an `Option` of a box
 /// costs every request one for each.
 #[derive(Debug)]
-pub(crate) struct Seldom<T>(Option<T>);
+pub(crate) struct Seldom<T>(Option<Box<T>>);
 
 impl<T> Seldom<T> {
     pub(crate) const NONE: Self = Self(None);
 }
 
-impl<T> From<Option<T>> for Seldom<T> {
+impl<T> From<Option<Box<T>>> for Seldom<T> {
     #[inline]
-    fn from(boxed: Option<T>) -> Self {
+    fn from(boxed: Option<Box<T>>) -> Self {
         Self(boxed)
     }
 }
 
 impl<T> Deref for Seldom<T> {
-    type Target = Option<T>;
+    type Target = Option<Box<T>>;
 
     #[inline(always)]
     fn deref(&self) -> &Self::Target {
@@ -37,7 +37,7 @@ impl<T> Drop for Seldom<T> {
     fn drop(&mut self) {
         #[cold]
         #[inline(never)]
-        fn drop_boxed<T>(boxed: T) {
+        fn drop_boxed<T>(boxed: Box<T>) {
             drop(boxed);
         }
         if let Some(boxed) = self.0.take() {

@@ -27,7 +27,7 @@ pub struct Drain<S, R = Unavailable> {
     /// The inner service was polled ready and not called since.
     is_ready: bool,
     /// Boxed: few services have one, and all are cloned and moved.
-    rare: Seldom<Box<Rare<R>>>,
+    rare: Seldom<Rare<R>>,
 }
 
 struct Rare<R> {
