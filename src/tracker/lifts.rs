@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::sync::lock;
-use super::transitions::{Drain, State};
+use super::transitions::{Ongoing, State};
 use super::Tracker;
 use crate::{lines, DrainNonce, DrainReason, Phase};
 
@@ -69,7 +69,7 @@ impl Tracker {
         if state.sealed.is_some() {
             return None;
         }
-        let mut drain = Drain::new(nonce, reason);
+        let mut drain = Ongoing::new(nonce, reason);
         drain.lifts = lifts;
         let nonce = self.leave_locked(&mut state, drain)?;
         drop(state);
@@ -89,7 +89,7 @@ impl Tracker {
         if phase == Phase::LameDuck {
             self.leave_until(nonce, reason, lifts);
         } else {
-            let mut drain = Drain::new(nonce, reason);
+            let mut drain = Ongoing::new(nonce, reason);
             drain.lifts = lifts;
             self.begin_as(drain);
         }

@@ -16,6 +16,7 @@ mod name;
 mod registry;
 mod shard;
 mod sync;
+mod told;
 mod transitions;
 
 #[cfg(all(test, tower_drain_loom))]
@@ -35,7 +36,7 @@ pub(crate) use self::lifts::{Carried, Lifts};
 pub(crate) use self::name::Name;
 pub(crate) use self::registry::{Called, Wakes};
 pub(crate) use self::shard::{Door, Shard};
-pub(crate) use self::transitions::{DrainId, Outcome};
+pub(crate) use self::told::{DrainId, Outcome};
 
 use self::batch::Batches;
 use self::count::{thread_index, Stage};

@@ -1,6 +1,6 @@
 //! From phase to phase. Everything here happens under the tracker's lock; wakers are called after it.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -8,56 +8,38 @@ use super::batch::Batches;
 use super::count::Staged;
 #[cfg(feature = "admin")]
 use super::lifts::Lifts;
-use super::registry::{Called, Wakes};
+use super::registry::Wakes;
 use super::sync::lock;
 use super::Tracker;
-use crate::{
-    lines, DrainNonce, DrainReason, DrainReport, DrainStatus, Phase, ResumeError, Straggler,
-    StragglerPhase,
-};
-
-/// Which drain somebody waits for: its number among those of this tracker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DrainId(u32);
-
-/// How it stands with a drain, for one waiter.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// Not rejecting yet.
-    Waiting,
-    /// Rejecting since then.
-    Rejecting(Instant),
-    Drained(DrainReport),
-    Resumed,
-}
+use crate::{lines, DrainNonce, DrainReason, Phase, ResumeError};
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) staged: Staged,
-    since: SystemTime,
+    pub(super) since: SystemTime,
     /// The phase of the moment in which it was sealed.
     pub(super) sealed: Option<Phase>,
-    pub(super) drain: Option<Drain>,
+    pub(super) drain: Option<Ongoing>,
     /// Of each shard.
-    batches: Box<[Batches]>,
+    pub(super) batches: Box<[Batches]>,
 }
 
 #[derive(Debug)]
-pub(super) struct Drain {
+pub(super) struct Ongoing {
     pub(super) nonce: DrainNonce,
     pub(super) reason: DrainReason,
     #[cfg(feature = "admin")]
     pub(super) lifts: Option<Lifts>,
-    cut: usize,
-    began: Option<Began>,
-    drained: Option<Instant>,
+    pub(super) cut: usize,
+    pub(super) began: Option<Began>,
+    pub(super) drained: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Began {
-    at: Instant,
-    in_flight: usize,
-    rejected_before: u64,
+pub(super) struct Began {
+    pub(super) at: Instant,
+    pub(super) in_flight: usize,
+    pub(super) rejected_before: u64,
 }
 
 impl State {
@@ -80,7 +62,7 @@ impl State {
     }
 }
 
-impl Drain {
+impl Ongoing {
     pub(super) fn new(nonce: DrainNonce, reason: DrainReason) -> Self {
         Self {
             nonce,
@@ -116,7 +98,7 @@ impl Tracker {
     /// To the lame duck, from serving.
     pub(crate) fn leave(&self, reason: DrainReason) -> Option<DrainNonce> {
         let mut state = lock(&self.state);
-        let nonce = self.leave_locked(&mut state, Drain::new(DrainNonce::random(), reason))?;
+        let nonce = self.leave_locked(&mut state, Ongoing::new(DrainNonce::random(), reason))?;
         drop(state);
         self.left();
         Some(nonce)
@@ -126,7 +108,7 @@ impl Tracker {
         self.announce(Phase::LameDuck, Wakes::LEAVE);
     }
 
-    pub(super) fn leave_locked(&self, state: &mut State, drain: Drain) -> Option<DrainNonce> {
+    pub(super) fn leave_locked(&self, state: &mut State, drain: Ongoing) -> Option<DrainNonce> {
         if state.drain.is_some() {
             return None;
         }
@@ -139,10 +121,10 @@ impl Tracker {
 
     /// To draining, from serving or the lame duck. Whoever comes second waits at the lock until every shard is closed.
     pub(crate) fn begin(&self, reason: DrainReason) -> Option<DrainNonce> {
-        self.begin_as(Drain::new(DrainNonce::random(), reason))
+        self.begin_as(Ongoing::new(DrainNonce::random(), reason))
     }
 
-    pub(super) fn begin_as(&self, new: Drain) -> Option<DrainNonce> {
+    pub(super) fn begin_as(&self, new: Ongoing) -> Option<DrainNonce> {
         let mut state = lock(&self.state);
         let left = self.leave_locked(&mut state, new).is_some();
         let State { drain, batches, .. } = &mut *state;
@@ -248,110 +230,5 @@ impl Tracker {
             self.announce(Phase::Drained, Wakes::CHANGE);
         }
         ended
-    }
-
-    /// The drain that is on, or else the next.
-    pub(crate) fn current_or_next(&self) -> DrainId {
-        let staged = self.staged();
-        DrainId(staged.leaves + u32::from(staged.phase == Phase::Serving))
-    }
-
-    /// How it stands with `id`, for somebody who waits for it since `called`.
-    pub(crate) fn outcome(&self, id: DrainId, called: Instant) -> Outcome {
-        let state = lock(&self.state);
-        if state.staged.leaves < id.0 {
-            return Outcome::Waiting;
-        }
-        if state.staged.leaves > id.0 {
-            return Outcome::Resumed;
-        }
-        let Some(drain) = &state.drain else {
-            return Outcome::Resumed;
-        };
-        let Some(began) = &drain.began else {
-            return Outcome::Waiting;
-        };
-        let Some(drained) = drain.drained else {
-            return Outcome::Rejecting(began.at);
-        };
-        Outcome::Drained(DrainReport {
-            waited: drained.saturating_duration_since(began.at.max(called)),
-            in_flight_at_start: began.in_flight,
-            cut: drain.cut,
-            rejected: self.rejected() - began.rejected_before,
-        })
-    }
-
-    pub(crate) fn nonce(&self) -> Option<DrainNonce> {
-        lock(&self.state).drain.as_ref().map(|drain| drain.nonce)
-    }
-
-    pub(crate) fn reason(&self) -> Option<DrainReason> {
-        let state = lock(&self.state);
-        state.drain.as_ref().map(|drain| drain.reason.clone())
-    }
-
-    pub(crate) fn status(&self) -> DrainStatus {
-        let state = lock(&self.state);
-        DrainStatus {
-            phase: state.staged.phase,
-            in_flight: state.in_flight(),
-            rejected: self.rejected(),
-            reason: state.drain.as_ref().map(|drain| drain.reason.clone()),
-            since: state.since,
-            #[cfg(feature = "admin")]
-            lifts_in: state.lifts_in(),
-        }
-    }
-
-    /// Oldest first, and last those of whom only the number is known.
-    pub(crate) fn stragglers(&self) -> Vec<Straggler> {
-        let mut stragglers = Vec::new();
-        let mut unseen = 0;
-        let now = Instant::now();
-        for (index, shard) in self.shards().enumerate() {
-            let state = lock(&self.state);
-            unseen += shard.holders(
-                || state.batches[index].held(),
-                |phase, holder| {
-                    let (method, path, label) = match &holder.called {
-                        Called::Nothing => (None, None, None),
-                        Called::Request(name) => {
-                            let (method, path) = name.parts();
-                            (Some(method), Some(path), None)
-                        }
-                        Called::Label(label) => (None, None, Some(label.clone())),
-                    };
-                    stragglers.push(Straggler {
-                        id: holder.id,
-                        method: method.map(str::to_owned),
-                        path: path.map(str::to_owned),
-                        label,
-                        age: now.saturating_duration_since(holder.since),
-                        phase,
-                    });
-                },
-            );
-        }
-        stragglers.sort_by(|a, b| b.age.cmp(&a.age).then(a.id.cmp(&b.id)));
-        let least = self
-            .rejecting_since()
-            .map_or(Duration::ZERO, |began| now.saturating_duration_since(began));
-        stragglers.extend((0..unseen).map(|_| Straggler {
-            id: 0,
-            method: None,
-            path: None,
-            label: None,
-            age: least,
-            phase: StragglerPhase::Unseen,
-        }));
-        stragglers
-    }
-
-    /// When rejecting began, in the drain that is on.
-    pub(crate) fn rejecting_since(&self) -> Option<Instant> {
-        let state = lock(&self.state);
-        let began = state.drain.as_ref()?.began.as_ref()?;
-        Some(began.at)
     }
 }
