@@ -108,9 +108,8 @@ impl Tracker {
 
     fn announce(&self, phase: Phase, fired: Wakes) {
         self.log(phase);
-        for shard in self.shards() {
-            shard.wake(fired.and(Wakes::CHANGE));
-        }
+        self.shards()
+            .for_each(|shard| shard.wake(fired.and(Wakes::CHANGE)));
     }
 
     /// To the lame duck, from serving.
@@ -237,10 +236,13 @@ impl Tracker {
         if let Some(drain) = &mut state.drain {
             drain.cut += ended;
         }
+        // It may have let go of the last reference: others left while it counted them.
+        let drained = self.settle_locked(&mut state);
         drop(state);
         lines::write(|| tracing::info!(target: "tower_drain", ended, "cut"));
-        for shard in self.shards() {
-            shard.wake(Wakes::CUT);
+        self.shards().for_each(|shard| shard.wake(Wakes::CUT));
+        if drained {
+            self.announce(Phase::Drained, Wakes::CHANGE);
         }
         ended
     }
@@ -343,8 +345,6 @@ impl Tracker {
 
     /// When rejecting began, in the drain that is on.
     pub(crate) fn rejecting_since(&self) -> Option<Instant> {
-        let state = lock(&self.state);
-        let began = state.drain.as_ref()?.began.as_ref()?;
-        Some(began.at)
+        Some(lock(&self.state).drain.as_ref()?.began.as_ref()?.at)
     }
 }
