@@ -20,7 +20,8 @@
 //! 6. **A cut ends whom it counts.** It publishes the batch's number in [`CutMark`], then clones a reference, then counts.
 //!    The clone and an admission write one word. An admission that comes before it is counted. One that comes after it sees
 //!    the mark, and goes to the next batch: [`entered`] and [`marked`] order the two. That one is seen by the count for as
-//!    long as it takes to leave, so a cut may count one that crossed it and was not ended; never the other way round.
+//!    long as it takes to leave, so a cut may count one that crossed it and was not ended; never the other way round: who
+//!    is ended by the mark takes the registry's lock before it leaves, which the cut has until it has counted.
 //! 7. **A waker is never lost.** Whoever waits puts its waker under a registry's lock and looks at the [`Stage`] (or
 //!    [`CutMark`]) afterwards; whoever changes one of these takes the same lock afterwards to collect wakers.
 //!    Either the waker is there to be collected or the change is there to be seen: the lock orders them.

@@ -82,7 +82,11 @@ impl Admitted {
 
     #[inline]
     pub(crate) fn is_cut(&self) -> bool {
-        self.0.is_cut()
+        let is_cut = self.0.is_cut();
+        if is_cut {
+            self.0.shard.let_cut_count();
+        }
+        is_cut
     }
 
     #[cfg(feature = "stream")]

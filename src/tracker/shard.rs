@@ -239,6 +239,13 @@ impl Shard {
         ended
     }
 
+    /// For whoever has seen that it is cut: a cut tells before it counts, and must not miss whom it ended (invariant 6).
+    #[cold]
+    #[inline(never)]
+    pub(super) fn let_cut_count(&self) {
+        drop(lock(&self.registry.0));
+    }
+
     pub(super) fn rejected(&self) -> u64 {
         self.rejected.0.get()
     }
