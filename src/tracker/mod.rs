@@ -17,6 +17,8 @@ mod registry;
 mod shard;
 mod sync;
 mod transitions;
+#[cfg(all(test, tower_drain_loom))]
+mod turns;
 
 #[cfg(all(test, tower_drain_loom))]
 mod models;
