@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+#[cfg(feature = "stream")]
 use crate::seldom::Seldom;
 #[cfg(feature = "stream")]
 use crate::stream::Ending;

@@ -18,6 +18,8 @@ mod shard;
 mod sync;
 mod told;
 mod transitions;
+#[cfg(all(test, tower_drain_loom))]
+mod turns;
 
 #[cfg(all(test, tower_drain_loom))]
 mod models;

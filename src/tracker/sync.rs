@@ -1,10 +1,9 @@
 //! The primitives of the counting core, swapped for loom's in its models and for shuttle's in its schedules.
 
 #[cfg(all(test, tower_drain_loom))]
-pub(super) use loom::sync::{
-    atomic::{fence, AtomicU64},
-    Mutex, MutexGuard,
-};
+pub(super) use super::turns::AtomicU64;
+#[cfg(all(test, tower_drain_loom))]
+pub(super) use loom::sync::{atomic::fence, Mutex, MutexGuard};
 #[cfg(all(test, tower_drain_shuttle))]
 pub(super) use shuttle::sync::{
     atomic::{fence, AtomicU64},

@@ -16,7 +16,7 @@ use shuttle::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use shuttle::Runner;
 use tower_service::Service;
 
-use crate::tracker::Called;
+use crate::tracker::{Called, Door};
 use crate::{DrainGuard, DrainHandle, Tracked};
 
 /// Half of the schedules at random, and half with few switches at random places, which finds what needs a long way
@@ -37,18 +37,18 @@ pub(super) fn random(below: usize) -> usize {
 }
 
 /// Somewhere among the shards. All of a schedule runs on one thread of the system, which has but one shard.
-pub(super) fn any_shard(handle: &DrainHandle) -> Arc<crate::tracker::Shard> {
-    let shards = handle.tracker().shards();
-    shards[random(shards.len())].clone()
+pub(super) fn any_door(handle: &DrainHandle) -> &Door {
+    let doors = handle.tracker().doors();
+    &doors[random(doors.len())]
 }
 
 pub(super) fn guard(handle: &DrainHandle) -> Option<DrainGuard> {
-    let held = any_shard(handle).admit_guard(Called::Nothing)?;
+    let held = any_door(handle).admit_guard(Called::Nothing)?;
     Some(DrainGuard::new(held))
 }
 
 pub(super) fn track<F: Future>(handle: &DrainHandle, future: F) -> Option<Tracked<F>> {
-    let admitted = any_shard(handle).admit()?;
+    let admitted = any_door(handle).admit()?;
     Some(Tracked::new(future, admitted))
 }
 
@@ -139,15 +139,33 @@ pub(super) enum Seen {
     Left,
 }
 
+type Answer = Response<crate::ResponseBody<AliveBody>>;
+
 /// One request to its end, or to the end of the client's patience.
-pub(super) async fn request<S>(mut service: S, patience: usize) -> Seen
+pub(super) async fn request<S>(service: S, patience: usize) -> Seen
 where
-    S: Service<Request<()>, Response = Response<crate::ResponseBody<AliveBody>>>,
+    S: Service<Request<()>, Response = Answer>,
+    S::Error: std::fmt::Debug,
+{
+    seen(call(service).await, patience).await
+}
+
+/// Brings one request to where it is admitted or rejected, and no further.
+pub(super) async fn call<S>(mut service: S) -> S::Future
+where
+    S: Service<Request<()>, Response = Answer>,
     S::Error: std::fmt::Debug,
 {
     let ready = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
     ready.unwrap();
-    let mut answer = pin!(service.call(Request::new(())));
+    service.call(Request::new(()))
+}
+
+pub(super) async fn seen<E>(
+    answer: impl Future<Output = Result<Answer, E>>,
+    patience: usize,
+) -> Seen {
+    let mut answer = pin!(answer);
     for _ in 0..patience {
         if let Poll::Ready(answer) = futures_util::poll!(&mut answer) {
             let Ok(answer) = answer else {
