@@ -135,8 +135,9 @@ impl DrainHandle {
 
     /// How many requests have a response body that is not dropped yet, plus guards and tracked futures.
     ///
-    /// A rejected request is never among them. The figure is exact once the service drains and no guard is being
-    /// cloned; while serving it is added up core by core, and requests come and go meanwhile.
+    /// A rejected request is not among them, but for the instant in which one that crosses a begin is turned away. The
+    /// figure is exact once the service drains and no guard is being cloned; while serving it is added up core by core,
+    /// and requests come and go meanwhile.
     pub fn in_flight(&self) -> usize {
         self.tracker.in_flight()
     }
@@ -163,7 +164,8 @@ impl DrainHandle {
     }
 
     /// Ends the requests and tracked futures that were admitted before this call; returns how many. Those that an
-    /// earlier call ended are not counted again.
+    /// earlier call ended are not counted again. One that ends by itself, or arrives, in the very moment of the call may be
+    /// counted without having been ended; none is ended without being counted.
     ///
     /// A handler that has not answered is dropped and answered for with 500, without `retry-after` because it may have
     /// run half way; for gRPC with `CANCELLED`. An open body ends in a [`CutError`](crate::CutError), in gRPC in trailers.

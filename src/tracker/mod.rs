@@ -1,7 +1,8 @@
 //! The counting core: who is in flight, in which phase the drain is, and who waits for what.
 //!
 //! A [`Tracker`] has several [`Shard`]s. A request is counted on the shard of the thread it arrives on and
-//! released on the same, so that serving writes to no line that another core writes to. The phases and the
+//! released on the same, so that serving writes to no line that another core writes to: it goes in by the shard's
+//! [`Door`] and has a reference to the [`Batch`](batch::Batch) that is open there. The phases and the
 //! end of a drain are decided under one lock (`transitions`), which serving never takes. The orderings, and
 //! why no wake-up is lost, are argued at the top of `count`.
 
