@@ -87,6 +87,18 @@ fn main() {
         2,
         Target::AtMost(1.2, 1.5),
     );
+    report.row(
+        "after a resume: one thread, of in-flight's",
+        ratio(candidates::RESUMED, 0),
+        2,
+        Target::None,
+    );
+    report.row(
+        "after a resume: two threads, of in-flight's",
+        ratio(candidates::RESUMED, 1),
+        2,
+        Target::None,
+    );
     let rejecting = of(candidates::REJECTING_CONFIGURED);
     report.row(
         "own rejection, whole time, two threads over one",

@@ -4,7 +4,7 @@ use http::Response;
 use http_body_util::Full;
 use tokio_util::task::TaskTracker;
 use tower::Layer;
-use tower_drain::{DrainHandle, DrainLayer, RequestHead};
+use tower_drain::{DrainHandle, DrainLayer, DrainReason, RequestHead};
 use tower_http::metrics::InFlightRequestsLayer;
 
 use super::peers::{ByHand, Counted};
@@ -31,6 +31,7 @@ pub(crate) const BARE: &str = "bare";
 pub(crate) const DRAIN: &str = "tower-drain";
 pub(crate) const IN_FLIGHT: &str = "tower-http in-flight";
 pub(crate) const CONFIGURED: &str = "tower-drain, exempt and rejection set";
+pub(crate) const RESUMED: &str = "tower-drain, after a resume";
 pub(crate) const REJECTING: &str = "tower-drain, rejecting";
 pub(crate) const REJECTING_CONFIGURED: &str = "tower-drain, own rejection";
 
@@ -39,6 +40,7 @@ pub(crate) fn serving() -> Vec<Candidate> {
         bare(),
         drain(),
         configured(CONFIGURED, false),
+        drain_resumed(),
         in_flight(),
         Candidate::new("tokio-util TaskTracker token", {
             let service = Counted {
@@ -81,6 +83,15 @@ pub(crate) fn in_flight() -> Candidate {
 
 pub(crate) fn drain() -> Candidate {
     drain_of(DRAIN, &DrainHandle::new())
+}
+
+/// After a drain that came to its end and was taken back.
+pub(crate) fn drain_resumed() -> Candidate {
+    let handle = DrainHandle::new();
+    let drain = handle.begin_shutdown_because(DrainReason::Requested);
+    let resumed = drain.map(|nonce| handle.resume(nonce));
+    assert!(matches!(resumed, Some(Ok(()))));
+    drain_of(RESUMED, &handle)
 }
 
 pub(crate) fn drain_rejecting() -> Candidate {
