@@ -230,7 +230,8 @@ where
                 Poll::Ready(Ok(response)) => {
                     let is_plain = this.place.is_none() && admitted.is_serving();
                     if is_plain && is_short(response.body()) {
-                        // Dropped in the other order if the drop of the handler panics.
+                        // Declared again after it, so that if the drop of the handler panics, the answer is dropped
+                        // before what counts it.
                         let held = this.admitted.take();
                         let response = response;
                         this.future.set(None);

@@ -136,7 +136,7 @@ impl DrainHandle {
     /// How many requests have a response body that is not dropped yet, plus guards and tracked futures.
     ///
     /// A rejected request is not among them, but for the instant in which one that crosses a begin is turned away. The
-    /// figure is exact once the service drains and no guard is being cloned; while serving it is added up core by core,
+    /// figure is exact once the service drains and no guard is being cloned; while serving it is added up shard by shard,
     /// and requests come and go meanwhile.
     pub fn in_flight(&self) -> usize {
         self.tracker.in_flight()

@@ -27,10 +27,10 @@ pub struct Drain<S, R = Unavailable> {
     /// The inner service was polled ready and not called since.
     is_ready: bool,
     /// Boxed: few services have one, and all are cloned and moved.
-    rare: Seldom<Rare<R>>,
+    extra: Seldom<Extra<R>>,
 }
 
-struct Rare<R> {
+struct Extra<R> {
     /// Keeps the slots, if the layer made this service; a clone reaches them without.
     _table: Option<Arc<Table<R>>>,
     /// Where a task waits that the inner service parked.
@@ -43,7 +43,7 @@ impl<S, R> Drain<S, R> {
             inner,
             slot: table.local(),
             is_ready: false,
-            rare: Seldom::from(Some(Box::new(Rare {
+            extra: Seldom::from(Some(Box::new(Extra {
                 _table: Some(table),
                 parked: None,
             }))),
@@ -69,13 +69,14 @@ impl<S, R> Drain<S, R> {
     #[cold]
     fn park(&mut self, cx: &Context<'_>) -> bool {
         let shard = self.slot.door.shard();
-        let rare = self.rare.get_or_insert_with(|| {
-            Box::new(Rare {
+        let extra = self.extra.get_or_insert_with(|| {
+            Box::new(Extra {
                 _table: None,
                 parked: None,
             })
         });
-        rare.parked
+        extra
+            .parked
             .get_or_insert_with(|| Waiter::new(shard.clone()))
             .park(cx, Wakes::BEGIN);
         shard.is_closed()
@@ -132,7 +133,7 @@ impl<S: Clone, R> Clone for Drain<S, R> {
             inner: self.inner.clone(),
             slot: self.slot.local(),
             is_ready: false,
-            rare: Seldom::NONE,
+            extra: Seldom::NONE,
         }
     }
 }
@@ -156,8 +157,8 @@ where
         if polled.is_pending() && !self.park(cx) {
             return Poll::Pending;
         }
-        if let Some(rare) = &mut *self.rare {
-            rare.parked = None;
+        if let Some(extra) = &mut *self.extra {
+            extra.parked = None;
         }
         match polled {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

@@ -17,8 +17,8 @@ use crate::DrainHandle;
 
 type Siblings<R> = Box<[OnceLock<Weak<Slot<R>>>]>;
 
-/// The way into a shard, and the configuration. On lines of its own: the reference count in front of it is written by every clone,
-/// and what is read of it by every core.
+/// The way into a shard, and the configuration. On lines of its own: the reference count in front of it is written by
+/// every clone, and what is read of it by every core.
 #[repr(align(128))]
 pub(crate) struct Slot<R> {
     pub(crate) door: Door,

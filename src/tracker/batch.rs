@@ -1,8 +1,8 @@
-//! Those who were admitted to a shard between two cuts, or since it was opened.
+//! Those who were admitted to a shard between two cuts. A resume goes on with the same batch if somebody has it.
 
 use std::sync::Arc;
 
-use super::count::{announced, counted, Counter, Stage};
+use super::count::{added_up, announced, Counter, Stage};
 use super::shard::Shard;
 use super::sync::{Counted, Uncounted};
 use super::Padded;
@@ -37,7 +37,7 @@ impl Batch {
         Self::with(number, shard, true)
     }
 
-    /// Of requests that are neither counted nor cut.
+    /// Of what is neither counted nor cut: exempt requests, and all when the tracker is gone.
     pub(super) fn exempt(shard: &Arc<Shard>) -> Counted {
         Self::with(u64::MAX, shard, false)
     }
@@ -70,14 +70,14 @@ impl Batch {
 
     /// Gives a reference up, for who has a lock; whether a batch is over with it. If so, the caller says so.
     #[cfg(not(all(test, any(tower_drain_loom, tower_drain_shuttle))))]
-    pub(super) fn give_up(counted: Counted) -> bool {
-        let last = Counted::into_inner(counted);
+    pub(super) fn give_up(batch: Counted) -> bool {
+        let last = Counted::into_inner(batch);
         last.is_some_and(|mut batch| std::mem::take(&mut batch.is_counted))
     }
 
     #[cfg(all(test, any(tower_drain_loom, tower_drain_shuttle)))]
-    pub(super) fn give_up(counted: Counted) -> bool {
-        Counted::give_up(counted)
+    pub(super) fn give_up(batch: Counted) -> bool {
+        Counted::give_up(batch)
     }
 }
 
@@ -94,7 +94,7 @@ impl Drop for Batch {
 pub(super) struct Batches {
     /// Of the newest, while the shard is open.
     open: Option<Counted>,
-    /// Those that somebody has. All but the newest are cut.
+    /// Those that somebody may have. All but the newest are cut or over.
     all: Vec<Uncounted>,
     /// The number of the newest.
     newest: u64,
@@ -115,7 +115,7 @@ impl Batches {
     /// How many are counted.
     pub(super) fn held(&self) -> usize {
         let references: usize = self.all.iter().map(Uncounted::strong_count).sum();
-        counted();
+        added_up();
         references - usize::from(self.open.is_some())
     }
 

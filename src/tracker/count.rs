@@ -1,4 +1,5 @@
-//! The atomics of the tracker. No other file of the layer names an `Ordering`.
+//! The atomics of the tracker, but for the count of references, which is `Arc`'s own. No other file of the layer names an
+//! `Ordering`, but for those that stand in for `Arc` and for an atomic in the models.
 //!
 //! Whoever is counted has a strong reference to a [`Batch`](super::batch::Batch) of its shard, and that reference is the
 //! count: one write to admit, one to release. The tracker has one more of each batch that is open. A batch that nobody has
@@ -9,26 +10,28 @@
 //! 1. **Admission and closing cannot cross.** Closing sets the [`Gate`] and then gives the tracker's own reference up; an
 //!    admission takes a reference and then looks at the gate. Both write one word, the count of references, and every write
 //!    to it is a read-modify-write. An admission whose write comes first is counted when the close counts. One whose write
-//!    comes later sees the gate, for [`announced`] and [`entered`] order the two, and goes. If nobody has the batch any
-//!    more, there is no reference to be taken.
-//! 2. **A rejection does not touch the count.** It reads the gate. Only one that had passed the gate when a close or cut
-//!    came has a reference, until it looks again.
-//! 3. **A batch that is over stays so.** No weak reference leads to it, and a strong one is cloned only by who has one.
+//!    comes later sees the gate, for [`announced`] and [`referred`] order the two, and goes. If nobody has the batch any
+//!    more, there is no reference to be taken. Guards, and admissions to a later batch, look at the gate and take their
+//!    reference under the registry's lock, in which the gate is set before the tracker gives its own up.
+//! 2. **A rejection does not touch the count.** It reads the gate. An admission that had passed the gate when a close or
+//!    cut came is the exception: it has a reference until it looks again, and may be counted until then.
+//! 3. **A batch that is over stays so.** No weak reference leads to it any more, and a strong one is cloned only by who has one.
 //!    What is resumed goes on with the newest batch if it is held and not cut, or else with a new one.
 //! 4. **Exactly one reference is the last of a batch, and whoever had it says so.** Dropped, it takes the tracker's lock in
-//!    the batch's `Drop`. Whoever has that lock gives its references up by `Batch::give_up`, and asks before it
-//!    unlocks whether the drain has ended. Of two that end two batches at once, the second to get the lock finds
+//!    the batch's `Drop`. Whoever has that lock gives its references up by `Batch::give_up`, and in a begin, cut or settle
+//!    asks before it unlocks whether the drain has ended. A guard gives its own up so under the registry's lock, and says
+//!    so after it. Of two that end two batches at once, the second to get the lock finds
 //!    none left. That a drain has ended is concluded from this alone, never from a count that is read.
 //! 5. **Everything before a release is seen by whoever finds the drain ended.** A value is dropped after whatever was done
 //!    by way of its references, without which `Arc` would not be sound; the lock and [`Stage::publish`] carry it on. Whoever
-//!    reads a count of zero instead has [`counted`].
+//!    reads a count of zero instead has [`added_up`].
 //! 6. **A cut counts whom it ends.** It turns admissions away from the batch, then clones a reference, then counts, and only
 //!    then publishes the batch's number in [`CutMark`], so that nobody leaves for it uncounted. As with a close, an
 //!    admission comes first and is counted, or goes. Guards change the count and their number under the registry's lock,
 //!    where the cut counts, and are told apart exactly. Who goes, or ends by itself, is counted if the cut came just before:
 //!    it may count too many, of those that crossed it, and never too few.
-//! 7. **A waker is never lost.** Whoever waits puts its waker under a registry's lock and looks at the [`Stage`] (or
-//!    [`CutMark`]) afterwards; whoever changes one of these takes the same lock afterwards to collect wakers.
+//! 7. **A waker is never lost.** Whoever waits puts its waker under a registry's lock and looks afterwards at what it waits
+//!    for: the [`Stage`], the [`CutMark`], the [`Gate`], or the drain under the tracker's lock; whoever changes one of these takes the same lock afterwards to collect wakers.
 //!    Either the waker is there to be collected or the change is there to be seen: the lock orders them.
 
 use std::cell::Cell;
@@ -53,7 +56,7 @@ impl Gate {
         Self(AtomicU64::new(0))
     }
 
-    /// Whether the first batch is open. Relaxed: [`entered`] stands between the two times that an admission asks.
+    /// Whether the first batch is open. Relaxed: [`referred`] stands between the two times that an admission asks.
     #[inline]
     pub(crate) fn is_first(&self) -> bool {
         self.0.load(Relaxed) == 0
@@ -93,8 +96,8 @@ impl CutMark {
         self.0.store(batch, Release);
     }
 
-    /// The fence is for who is cut alone. No other concludes anything, and a load that acquires keeps the compiler from
-    /// moving an answer in one step across it.
+    /// Relaxed, with a fence for who is cut: nobody concludes anything from not being cut, and a load that acquires would
+    /// keep the compiler from moving an answer in one step across it.
     #[inline]
     pub(crate) fn has_cut(&self, batch: u64) -> bool {
         let has_cut = self.0.load(Relaxed) >= batch;
@@ -105,7 +108,7 @@ impl CutMark {
     }
 }
 
-/// Between what turns admissions away and the write to the count after which they are counted. Pairs with [`entered`].
+/// Between what turns admissions away and the write to the count after which they are counted. Pairs with [`referred`].
 pub(crate) fn announced() {
     fence(Release);
 }
@@ -113,12 +116,12 @@ pub(crate) fn announced() {
 /// Between an admission's reference and its second look at the gate. Pairs with [`announced`], and with the Release of
 /// [`Gate::open`].
 #[inline]
-pub(crate) fn entered() {
+pub(crate) fn referred() {
     fence(Acquire);
 }
 
 /// After the references were counted. Pairs with their release: whoever reads that none is left sees what they did.
-pub(crate) fn counted() {
+pub(crate) fn added_up() {
     fence(Acquire);
 }
 

@@ -119,8 +119,8 @@ impl Admitted {
     }
 }
 
-/// What is admitted together with its place, while something of the caller's is dropped that it is held for. Dropped, also
-/// by a panic, it gives the place back and then the count.
+/// What is admitted, with its place, taken out so that it outlives something of the caller's that is being dropped.
+/// Dropped, also by a panic, it gives the place back and then the count.
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) admitted: Option<Admitted>,
@@ -153,8 +153,9 @@ fn unless_same(known: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
     match known {
         Some(known) if known.will_wake(cx.waker()) => None,
         _ => {
-            *known = Some(cx.waker().clone());
-            Some(cx.waker().clone())
+            let new = cx.waker().clone();
+            *known = Some(new.clone());
+            Some(new)
         }
     }
 }

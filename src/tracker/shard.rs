@@ -7,7 +7,7 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use super::batch::Batch;
-use super::count::{announced, entered, Counter, CutMark, Gate, Stage, Staged};
+use super::count::{announced, referred, Counter, CutMark, Gate, Stage, Staged};
 use super::held::{Admitted, Held};
 use super::registry::{Called, Entry, Holder, Registry, Wakes};
 use super::sync::{lock, Counted, Mutex, Uncounted};
@@ -59,7 +59,7 @@ impl Door {
     pub(crate) fn admit(&self) -> Option<Admitted> {
         if self.shard.gate.is_first() {
             if let Some(first) = self.first.upgrade() {
-                entered();
+                referred();
                 if self.shard.gate.is_first() {
                     return Some(Admitted::new(first));
                 }
@@ -68,18 +68,27 @@ impl Door {
         self.admit_to_open()
     }
 
-    /// To the batch that is open and not the first, or to none.
+    /// Under the lock, for the rest of the shard's life once another batch than the first was opened: to the batch that is
+    /// open, or to none.
     #[cold]
     #[inline(never)]
     fn admit_to_open(&self) -> Option<Admitted> {
+        // A rejection takes no lock.
         if self.shard.is_closed() {
             return None;
         }
         let registry = lock(&self.shard.registry.0);
-        match self.shard.open_batch(&registry)? {
-            Some(batch) => Some(Admitted::new(batch)),
-            None => Some(self.exempt()),
+        self.open_batch(&registry).map(Admitted::new)
+    }
+
+    /// A reference to the batch that is open, unless closed. If that is over, the tracker is gone, and nobody is left who
+    /// could count or cut: then one as for who is exempt.
+    fn open_batch(&self, registry: &Registry) -> Option<Counted> {
+        if self.shard.gate.is_closed() {
+            return None;
         }
+        let open = registry.open.as_ref().and_then(Uncounted::upgrade);
+        Some(open.unwrap_or_else(|| self.exempt.clone()))
     }
 
     /// Neither counted, listed nor cut.
@@ -91,10 +100,7 @@ impl Door {
     pub(crate) fn admit_guard(&self, called: Called) -> Option<Held> {
         let shard = &self.shard;
         let mut registry = lock(&shard.registry.0);
-        let batch = match shard.open_batch(&registry)? {
-            Some(batch) => batch,
-            None => self.exempt.clone(),
-        };
+        let batch = self.open_batch(&registry)?;
         let key = shard.insert_guard(&mut registry, &batch, called);
         Some(Held::new(batch, key))
     }
@@ -117,15 +123,6 @@ impl Shard {
             rejected: Padded(Counter::new()),
             registry: Padded(Mutex::new(Registry::default())),
         }
-    }
-
-    /// The batch to be admitted to, unless closed. `Some(None)` if it is over: then the tracker is gone, and nobody is left
-    /// who could count or cut.
-    fn open_batch(&self, registry: &Registry) -> Option<Option<Counted>> {
-        if self.gate.is_closed() {
-            return None;
-        }
-        Some(registry.open.as_ref().and_then(Uncounted::upgrade))
     }
 
     /// One more guard beside something that is held.
@@ -230,7 +227,7 @@ impl Shard {
         self.gate.renew();
     }
 
-    /// Cuts the batches up to this one, which nobody has.
+    /// Publishes that all up to this batch are cut; those that somebody has are already.
     pub(super) fn mark(&self, batch: u64) {
         self.cuts.publish(batch);
     }

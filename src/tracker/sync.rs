@@ -28,7 +28,8 @@ pub(super) type Counted = std::sync::Arc<super::batch::Batch>;
 #[cfg(not(all(test, any(tower_drain_loom, tower_drain_shuttle))))]
 pub(super) type Uncounted = std::sync::Weak<super::batch::Batch>;
 
-/// Locks, also after a panic: no code of a caller runs under these locks, so what they protect is whole.
+/// Locks, also after a panic: of a caller's code only the clone of a waker runs under these locks, and never between two
+/// writes, so what they protect is whole.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
