@@ -24,7 +24,7 @@ pub(crate) struct Shard {
     index: usize,
     shards: usize,
     rejected: Padded<Counter>,
-    registry: Padded<Mutex<Registry>>,
+    pub(super) registry: Padded<Mutex<Registry>>,
 }
 
 /// The way into a shard: what every service has of it.

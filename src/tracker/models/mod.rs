@@ -2,6 +2,7 @@
 //! allows, of two or three threads. Each is named after the invariant of `count` that it proves.
 
 mod cuts;
+mod phases;
 mod resumes;
 mod wakes;
 

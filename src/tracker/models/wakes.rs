@@ -115,3 +115,14 @@ fn invariant_7_a_begin_wakes_who_waits_for_readiness() {
         begins.join().unwrap();
     });
 }
+
+#[test]
+fn a_cut_after_the_end_of_a_drain_does_not_end_it_again() {
+    model(|tracker| {
+        let [first, second] = [(); 2].map(|()| WaitForDrain::new(tracker.clone(), Duration::MAX));
+        begin(&tracker);
+        let waited = block_on(first).unwrap().waited;
+        tracker.cut();
+        assert_eq!(block_on(second).unwrap().waited, waited);
+    });
+}
