@@ -196,3 +196,24 @@ impl Batches {
         ended
     }
 }
+
+#[cfg(all(test, not(any(tower_drain_loom, tower_drain_shuttle))))]
+mod tests {
+    use super::super::{sync::lock, Tracker};
+    use crate::DrainReason;
+
+    #[test]
+    fn batches_that_are_over_are_forgotten() {
+        let tracker = Tracker::with_shards(2);
+        for _ in 0..100 {
+            tracker.cut();
+            let held = tracker.doors()[1].admit();
+            let nonce = tracker.begin(DrainReason::Requested).unwrap();
+            drop(held);
+            tracker.resume(nonce).unwrap();
+        }
+        for batches in lock(&tracker.state).batches.iter() {
+            assert_eq!((batches.all.len(), batches.left), (1, 1));
+        }
+    }
+}
