@@ -32,7 +32,6 @@ pin_project! {
     }
 
     impl<B> PinnedDrop for ResponseBody<B> {
-        #[inline]
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.watch.place.is_some() {

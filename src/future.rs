@@ -37,7 +37,6 @@ pin_project! {
     }
 
     impl<F, B> PinnedDrop for ResponseFuture<F, B> {
-        #[inline]
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.place.is_some() {
