@@ -176,10 +176,11 @@ where
         let Some(admitted) = admitted else {
             return self.reject(&request);
         };
-        let mut name = Name::NONE;
-        name.set(request.method(), request.uri());
         let peer = Peer::of(&request);
         let grpc = Grpc::of(request.headers());
+        // Last, because it is written in small pieces and must not be read before they are in memory.
+        let mut name = Name::NONE;
+        name.set(request.method(), request.uri());
         #[cfg(feature = "stream")]
         let rare = match self.slot.is_plain {
             true => None,
