@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::streams_support::{ending, events, frames, rest, send, serve, serve_to, Frames, BYE};
+use crate::streams_support::{
+    ending, events, frames, rest, send, serve, serve_to, waiting, Frames, BYE,
+};
 use crate::support::{panics, unwind};
 use bytes::Bytes;
 use futures_util::{stream, StreamExt};
@@ -40,14 +42,7 @@ async fn a_silent_stream_is_woken_by_the_begin_and_says_goodbye() {
 async fn a_stream_whose_handler_waited_is_woken_by_the_begin_too() {
     let layer = ending();
     let (_sender, body) = frames();
-    let (answer, answered) = tokio::sync::oneshot::channel();
-    let mut answered = Some(answered);
-    let service = service_fn(move |_: Request<()>| {
-        let answered = answered.take().unwrap();
-        async { Ok::<_, Infallible>(answered.await.unwrap()) }
-    });
-    let mut call = task::spawn(layer.layer(service).oneshot(Request::new(())));
-    assert_pending!(call.poll());
+    let (answer, mut call) = waiting(&layer);
     answer.send(events(body)).ok().unwrap();
     let body = assert_ready!(call.poll()).unwrap().into_body();
     let mut body = task::spawn(body);
@@ -92,14 +87,7 @@ async fn the_policy_sees_the_request_and_the_response() {
 async fn a_policy_that_panics_leaves_nothing_behind() {
     let layer = DrainLayer::new().stream_policy(|_| unwind());
     let (_sender, body) = frames();
-    let (answer, answered) = tokio::sync::oneshot::channel();
-    let mut answered = Some(answered);
-    let service = service_fn(move |_: Request<()>| {
-        let answered = answered.take().unwrap();
-        async { Ok::<_, Infallible>(answered.await.unwrap()) }
-    });
-    let mut call = task::spawn(layer.layer(service).oneshot(Request::new(())));
-    assert_pending!(call.poll());
+    let (answer, mut call) = waiting(&layer);
     assert_eq!(layer.handle().stragglers().len(), 1);
     answer.send(events(body)).ok().unwrap();
     assert!(panics(|| call.poll()));

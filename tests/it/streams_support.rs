@@ -1,6 +1,7 @@
 //! Bodies whose frames a test sends, behind a layer that ends them.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -9,7 +10,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio_test::assert_pending;
+use tokio_test::task::{spawn, Spawn};
 use tower::{service_fn, Layer, ServiceExt};
 use tower_drain::{DrainLayer, Goodbye, Rejection, ResponseBody, StreamPolicy};
 
@@ -53,6 +56,27 @@ where
     let service =
         service_fn(move |_| std::future::ready(Ok::<_, Infallible>(response.take().unwrap())));
     layer.layer(service).oneshot(request).await.unwrap()
+}
+
+/// A request whose handler waits for what the test sends.
+pub(crate) fn waiting<R>(
+    layer: &DrainLayer<R>,
+) -> (
+    oneshot::Sender<Response<Frames>>,
+    Spawn<impl Future<Output = Result<Response<ResponseBody<Frames>>, Infallible>>>,
+)
+where
+    R: Rejection<Frames>,
+{
+    let (answer, answered) = oneshot::channel();
+    let mut answered = Some(answered);
+    let service = service_fn(move |_: Request<()>| {
+        let answered = answered.take().unwrap();
+        async { Ok::<_, Infallible>(answered.await.unwrap()) }
+    });
+    let mut call = spawn(layer.layer(service).oneshot(Request::new(())));
+    assert_pending!(call.poll());
+    (answer, call)
 }
 
 pub(crate) fn events(body: Frames) -> Response<Frames> {
