@@ -56,6 +56,7 @@ mod rules_connection;
 mod rules_cut;
 mod rules_cut_counts;
 mod rules_order;
+mod rules_panics;
 mod rules_passthrough;
 mod rules_readiness;
 mod rules_rejection;

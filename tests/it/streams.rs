@@ -1,6 +1,5 @@
 //! Stream policies and goodbyes, frame by frame.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::streams_support::{
@@ -15,7 +14,6 @@ use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, task};
-use tower::{service_fn, Layer, ServiceExt};
 use tower_drain::{DrainHandle, DrainLayer, DrainStreamExt, Goodbye, Phase, StreamPolicy};
 
 #[tokio::test]
@@ -86,14 +84,13 @@ async fn the_policy_sees_the_request_and_the_response() {
 #[tokio::test]
 async fn a_policy_that_panics_leaves_nothing_behind() {
     let layer = DrainLayer::new().stream_policy(|_| unwind());
-    let (_sender, body) = frames();
+    let handle = layer.handle();
     let (answer, mut call) = waiting(&layer);
-    assert_eq!(layer.handle().stragglers().len(), 1);
-    answer.send(events(body)).ok().unwrap();
+    assert_eq!(handle.stragglers().len(), 1);
+    answer.send(events(frames().1)).ok().unwrap();
     assert!(panics(|| call.poll()));
     drop(call);
-    assert!(layer.handle().stragglers().is_empty());
-    assert_eq!(layer.handle().in_flight(), 0);
+    assert_eq!((handle.stragglers().len(), handle.in_flight()), (0, 0));
 }
 
 #[tokio::test]

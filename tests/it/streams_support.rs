@@ -58,15 +58,13 @@ where
     layer.layer(service).oneshot(request).await.unwrap()
 }
 
+type Answer = Result<Response<ResponseBody<Frames>>, Infallible>;
+type Waiting = Spawn<Pin<Box<dyn Future<Output = Answer>>>>;
+
 /// A request whose handler waits for what the test sends.
-pub(crate) fn waiting<R>(
-    layer: &DrainLayer<R>,
-) -> (
-    oneshot::Sender<Response<Frames>>,
-    Spawn<impl Future<Output = Result<Response<ResponseBody<Frames>>, Infallible>>>,
-)
+pub(crate) fn waiting<R>(layer: &DrainLayer<R>) -> (oneshot::Sender<Response<Frames>>, Waiting)
 where
-    R: Rejection<Frames>,
+    R: Rejection<Frames> + 'static,
 {
     let (answer, answered) = oneshot::channel();
     let mut answered = Some(answered);
@@ -74,7 +72,8 @@ where
         let answered = answered.take().unwrap();
         async { Ok::<_, Infallible>(answered.await.unwrap()) }
     });
-    let mut call = spawn(layer.layer(service).oneshot(Request::new(())));
+    let call = layer.layer(service).oneshot(Request::new(()));
+    let mut call: Waiting = spawn(Box::pin(call));
     assert_pending!(call.poll());
     (answer, call)
 }
