@@ -13,6 +13,8 @@ pub(crate) struct Exit {
     reason: Mutex<Option<DrainReason>>,
     requested: Latch,
     accept_closed: Latch,
+    #[cfg(feature = "server")]
+    exempts: std::sync::atomic::AtomicBool,
 }
 
 impl Exit {
@@ -31,6 +33,19 @@ impl Exit {
         self.requested.fired().await;
         let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
         reason.clone().unwrap_or(DrainReason::Requested)
+    }
+
+    /// A layer of the handle leaves some requests alone.
+    #[cfg(feature = "server")]
+    pub(crate) fn exempts_some(&self) {
+        self.exempts
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Returns `true` if a layer leaves some requests alone. Relaxed: a layer is set up before its service is called.
+    #[cfg(feature = "server")]
+    pub(crate) fn exempts(&self) -> bool {
+        self.exempts.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     pub(crate) fn close_accept(&self) -> bool {

@@ -48,6 +48,8 @@ impl<R> DrainLayer<R> {
     where
         F: Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,
     {
+        #[cfg(feature = "server")]
+        self.table.handle.exit().exempts_some();
         self.configured(|mut config| {
             config.exempt.push(Arc::new(exempts));
             config

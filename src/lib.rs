@@ -156,6 +156,8 @@ mod connection;
 #[cfg(any(feature = "agent", feature = "shutdown"))]
 mod env;
 mod error;
+#[cfg(feature = "server")]
+mod exempt;
 #[cfg(feature = "shutdown")]
 mod exit;
 #[cfg(feature = "axum")]

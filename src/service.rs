@@ -8,6 +8,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::connection::Peer;
+#[cfg(feature = "server")]
+use crate::exempt::Exemptible;
 use crate::future::Call;
 use crate::grpc::Grpc;
 use crate::seldom::Seldom;
@@ -97,6 +99,8 @@ impl<S, R> Drain<S, R> {
     fn admit_configured<Q>(&self, is_ready: bool, request: &mut Request<Q>) -> Option<Admitted> {
         let Slot { door, config, .. } = &*self.slot;
         if config.is_exempt(request) {
+            #[cfg(feature = "server")]
+            Exemptible::tell(request);
             return is_ready.then(|| door.exempt());
         }
         let admitted = self.admit(is_ready)?;

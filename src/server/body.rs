@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::tally::Held;
+use super::held::{Held, Piece};
 
 pin_project! {
     pub(super) struct HeldBody<B> {
@@ -40,17 +40,24 @@ impl<B: Body> Body for HeldBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
         let frame = this.body.poll_frame(cx);
+        if let (Poll::Ready(None), Some(held)) = (&frame, &*this.held) {
+            held.tally().ended();
+        }
         let held = this.held.as_ref().filter(|_| *this.http2);
         frame.map_ok(|frame| {
             frame.map_data(|data| HeldData {
                 data,
-                _held: held.map(Held::again),
+                _held: held.map(Held::piece),
             })
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        let is_end = self.body.is_end_stream();
+        if let (true, Some(held)) = (is_end, &self.held) {
+            held.tally().ended();
+        }
+        is_end
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -61,7 +68,7 @@ impl<B: Body> Body for HeldBody<B> {
 #[derive(Debug)]
 pub(super) struct HeldData<D> {
     data: D,
-    _held: Option<Held>,
+    _held: Option<Piece>,
 }
 
 impl<D: Buf> Buf for HeldData<D> {

@@ -12,7 +12,6 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::yield_now;
 use tokio::time::{sleep_until, Instant, Sleep};
 use tower_service::Service;
 
@@ -22,7 +21,7 @@ use super::requests::Requests;
 use super::stopping::{Stopping, FIRST_REQUEST};
 use super::streams::StreamsOwner;
 use super::tally::{Tally, ABANDON, STOP};
-use crate::{lines, BoxError};
+use crate::{lines, BoxError, DrainHandle};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -33,14 +32,25 @@ const HEAD: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     Done,
-    /// Dropped with a request, or with bytes that the peer had not taken.
+    /// Ended with a request, or with bytes that the peer had not taken.
     Unflushed,
+}
+
+impl Ended {
+    /// By itself.
+    pub(super) fn of(tally: &Tally) -> Self {
+        match tally.has_lost() {
+            true => Self::Unflushed,
+            false => Self::Done,
+        }
+    }
 }
 
 pub(super) async fn serve<H, T, S, B>(
     handshake: H,
     origin: Origin,
     app: S,
+    handle: DrainHandle,
     tally: Arc<Tally>,
 ) -> Ended
 where
@@ -66,7 +76,7 @@ where
             .http2()
             .timer(TokioTimer::new())
             .enable_connect_protocol();
-        let requests = Requests::new(app, origin, tally.clone());
+        let requests = Requests::new(app, origin, tally.clone(), handle);
         let io = TokioIo::new(Io::new(io, tally.clone()));
         let connection = pin!(builder.serve_connection_with_upgrades(io, requests));
         drive(connection, accepted, &tally, |connection| {
@@ -121,7 +131,8 @@ pub(super) fn poll_until(
     sleep.as_mut().poll(cx)
 }
 
-/// Serves until the connection ends, and after the stop until it has nothing left to do.
+/// Serves until the connection ends, and after the stop, or a request that does not come, until it has nothing left to
+/// do.
 async fn drive<C: Future>(
     mut connection: Pin<&mut C>,
     accepted: Instant,
@@ -129,33 +140,21 @@ async fn drive<C: Future>(
     graceful: impl FnOnce(Pin<&mut C>),
 ) -> Ended {
     let mut head = None;
-    let was_told = poll_fn(|cx| {
+    let has_ended = poll_fn(|cx| {
         if tally.listen(cx.waker()).was_told(STOP | ABANDON) {
-            return Poll::Ready(true);
+            return Poll::Ready(false);
         }
         if connection.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(false);
+            return Poll::Ready(true);
         }
         poll_head(&mut head, tally, cx).map(|()| false)
     })
     .await;
-    if !was_told {
-        return Ended::Done;
+    if !has_ended {
+        let mut stopping = Stopping::new(connection, accepted, tally, graceful);
+        return poll_fn(|cx| stopping.poll(cx)).await;
     }
-
-    // The runtime may not have told this task yet what the system has received, and a request that had arrived
-    // before the stop is to be seen. A yield lets the runtime look.
-    let mut look = pin!(yield_now());
-    let is_done = poll_fn(|cx| match connection.as_mut().poll(cx) {
-        Poll::Ready(_) => Poll::Ready(true),
-        Poll::Pending => look.as_mut().poll(cx).map(|()| false),
-    })
-    .await;
-    if is_done {
-        return Ended::Done;
-    }
-    let mut stopping = Stopping::new(connection, accepted, tally, graceful);
-    poll_fn(|cx| stopping.poll(cx)).await
+    Ended::of(tally)
 }
 
 /// Ready when a head takes too long. There is no timer for a head that arrives at once.

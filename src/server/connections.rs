@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::{poll_fn, Future};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::timeout;
 
 use super::connection::Ended;
+use super::delivery::Reader;
 use super::tally::{Tally, ABANDON};
 
 /// A task ends when it is polled next, which a handler that blocks its thread may not allow.
@@ -20,6 +22,11 @@ const ABANDONING: Duration = Duration::from_millis(250);
 pub(super) struct Connections {
     tasks: JoinSet<Ended>,
     tallies: HashMap<Id, Arc<Tally>>,
+    /// What all of them were told, and those that come are.
+    told: usize,
+    reader: Reader,
+    /// How many have ended with something left to say.
+    unflushed: usize,
     /// The listening socket counts as one, until its backlog is accepted.
     count: watch::Sender<usize>,
     is_listening: bool,
@@ -30,6 +37,9 @@ impl Connections {
         let connections = Self {
             tasks: JoinSet::new(),
             tallies: HashMap::new(),
+            told: 0,
+            reader: Reader::new(),
+            unflushed: 0,
             count,
             is_listening: true,
         };
@@ -47,26 +57,64 @@ impl Connections {
         self.publish();
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    pub(super) fn add<F>(&mut self, serve: impl FnOnce(Arc<Tally>) -> F)
+    pub(super) fn unflushed(&self) -> usize {
+        self.unflushed
+    }
+
+    /// A connection that comes is told at its birth what the others were told.
+    pub(super) fn add<F>(&mut self, peer: Option<SocketAddr>, serve: impl FnOnce(Arc<Tally>) -> F)
     where
         F: Future<Output = Ended> + Send + 'static,
     {
-        let tally = Tally::new();
+        let tally = Tally::new(peer, self.told, self.reader.asks().clone());
         let task = self.tasks.spawn(serve(tally.clone()));
         self.tallies.insert(task.id(), tally);
         self.publish();
     }
 
-    pub(super) fn tell(&self, what: usize) {
+    pub(super) fn tell(&mut self, what: usize) {
+        self.told |= what;
         self.tallies.values().for_each(|tally| tally.tell(what));
     }
 
+    /// Drops the connections that have a handler or a body that runs.
+    pub(super) fn abandon_running(&self) {
+        let running = self.tallies.values().filter(|tally| {
+            let standing = tally.standing();
+            standing.has_running()
+        });
+        running.for_each(|tally| tally.tell(ABANDON));
+    }
+
+    /// Asks the system once what has reached the peers of all connections.
+    pub(super) fn ask(&self) {
+        self.tallies
+            .values()
+            .for_each(|tally| tally.readings().ask());
+        self.reader.asks().ask();
+    }
+
+    /// Waits for a reading that begins after this call, within reason.
+    pub(super) async fn read(&mut self) {
+        self.ask();
+        let _ = timeout(ABANDONING, poll_fn(|cx| self.poll_read(cx))).await;
+    }
+
+    /// Ready after each reading of the send queues.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.reader.poll(cx, || self.tallies.values())
+    }
+
     /// The next connection to end; pending if there is none.
-    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (id, ended) = match ready!(self.tasks.poll_join_next_with_id(cx)) {
             None => return Poll::Pending,
             Some(Ok((id, ended))) => (id, ended),
@@ -74,21 +122,20 @@ impl Connections {
             Some(Err(error)) => (error.id(), Ended::Done),
         };
         self.tallies.remove(&id);
+        self.unflushed += usize::from(ended == Ended::Unflushed);
         self.publish();
-        Poll::Ready(ended)
+        Poll::Ready(())
     }
 
-    /// Drops every connection. Returns how many of them had something left to say.
+    /// Drops every connection. Returns how many of all had something left to say.
     pub(super) async fn abandon(mut self) -> usize {
         self.tell(ABANDON);
-        let mut unflushed = 0;
         let abandoning = async {
             while !self.is_empty() {
-                let ended = poll_fn(|cx| self.poll_ended(cx)).await;
-                unflushed += usize::from(ended == Ended::Unflushed);
+                poll_fn(|cx| self.poll_ended(cx)).await;
             }
         };
         let _ = timeout(ABANDONING, abandoning).await;
-        unflushed + self.tasks.len()
+        self.unflushed + self.tasks.len()
     }
 }

@@ -46,6 +46,20 @@ impl<L: Accept> Door<L> {
         self.pause = None;
     }
 
+    /// Closes the socket. Returns how many connections it had let in that were not accepted.
+    pub(super) fn abandon(mut self) -> usize {
+        self.close();
+        let State::Closing(backlog) = self.state else {
+            return 0;
+        };
+        let let_in = backlog.map_while(|accepted| match accepted {
+            Ok(_) => Some(1),
+            Err(error) if is_of_one_connection(&error) => Some(0),
+            Err(_) => None,
+        });
+        let_in.sum()
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }

@@ -1,32 +1,22 @@
 //! The socket as hyper sees it, watched for what hyper has written and the peer not taken.
 
-use std::future::Future;
+use std::any::Any;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{ready, Context, Poll};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{sleep, Sleep};
+use tokio::net::TcpStream;
 
-use super::tally::{Tally, STOP};
+use super::closing::Closing;
+use super::tally::Tally;
 
-/// How long a slow peer may go on reading what the operating system has taken.
-const LINGER: Duration = Duration::from_secs(5);
-/// How much is read, at the end, of what nobody will answer.
-const DISCARDED: usize = 256 * 1024;
-
-pub(super) struct Io<T> {
+pub(super) struct Io<T: 'static> {
     inner: T,
     tally: Arc<Tally>,
-    closing: Option<Closing>,
-}
-
-struct Closing {
-    half_closed: bool,
-    discarded: usize,
-    linger: Option<Pin<Box<Sleep>>>,
+    closing: Option<Box<Closing>>,
 }
 
 impl<T> Io<T> {
@@ -54,8 +44,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Io<T> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.tally.heard();
+        let heard = &buf.filled()[before..];
+        if !heard.is_empty() {
+            self.tally.heard(heard);
         }
         read
     }
@@ -95,46 +86,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<T> {
         self.wrote(flushed)
     }
 
-    /// After the stop, the end of a connection is the end of its peer's answer. A socket that is closed with input
-    /// unread resets the peer, who may then lose what it has not read; and a process that ends may take its
-    /// network with it. So what has come is discarded, and a peer that was slower than its answer is waited for
-    /// until it closes as well.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.closing.is_none() && !this.tally.standing().was_told(STOP) {
-            return Pin::new(&mut this.inner).poll_shutdown(cx);
+        let Self {
+            inner,
+            tally,
+            closing,
+        } = &mut *self;
+        if tally.is_upgraded() {
+            return Pin::new(inner).poll_shutdown(cx);
         }
-        let closing = this.closing.get_or_insert_with(|| {
-            let lingers = this.tally.has_blocked();
-            if lingers {
-                this.tally.lingers();
-            }
-            Closing {
-                half_closed: false,
-                discarded: 0,
-                linger: lingers.then(|| Box::pin(sleep(LINGER))),
-            }
-        });
-        if let Some(linger) = &mut closing.linger {
-            if linger.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
+        let closing = closing.get_or_insert_with(|| Box::new(Closing::new(tally)));
+        closing.poll(inner, tally, cx)
+    }
+}
+
+impl<T> Drop for Io<T> {
+    /// A response that ends with its connection looks whole whenever that ends in order. So one that was cut short ends
+    /// in a reset, which a TCP socket sends if it is closed without lingering.
+    fn drop(&mut self) {
+        if !self.tally.is_cut_short() {
+            return;
         }
-        if !closing.half_closed {
-            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-            closing.half_closed = true;
+        let inner: &dyn Any = &self.inner;
+        if let Some(tcp) = inner.downcast_ref::<TcpStream>() {
+            // Deprecated because a linger that is not zero blocks the thread; its successor is younger than our oldest
+            // tokio.
+            #[allow(deprecated)]
+            let _ = tcp.set_linger(Some(Duration::ZERO));
         }
-        let mut space = [0; 4096];
-        while closing.discarded < DISCARDED {
-            let mut unread = ReadBuf::new(&mut space);
-            match Pin::new(&mut this.inner).poll_read(cx, &mut unread) {
-                Poll::Pending if closing.linger.is_some() => return Poll::Pending,
-                Poll::Ready(Ok(())) if !unread.filled().is_empty() => {
-                    closing.discarded += unread.filled().len();
-                }
-                _ => break,
-            }
-        }
-        Poll::Ready(Ok(()))
     }
 }

@@ -5,46 +5,67 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 
-use http::{Request, Response, Version};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::HeldBody;
+use super::held::{Exemption, Held};
 use super::peer::Origin;
-use super::tally::{Held, Tally};
+use super::tally::Tally;
+use crate::connection::says_close;
+use crate::exempt::Exemptible;
+use crate::DrainHandle;
 
 pub(super) struct Requests<S> {
     app: S,
     origin: Origin,
     tally: Arc<Tally>,
+    handle: DrainHandle,
 }
 
 impl<S> Requests<S> {
-    pub(super) fn new(app: S, origin: Origin, tally: Arc<Tally>) -> Self {
-        Self { app, origin, tally }
+    pub(super) fn new(app: S, origin: Origin, tally: Arc<Tally>, handle: DrainHandle) -> Self {
+        Self {
+            app,
+            origin,
+            tally,
+            handle,
+        }
     }
 }
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone,
+    B: Body,
 {
     type Response = Response<HeldBody<B>>;
     type Error = S::Error;
     type Future = Answer<S, S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let http2 = request.version() == Version::HTTP_2;
-        let held = self.tally.request(http2);
+        let asked = Asked::of(&request);
+        self.tally
+            .called(asked.is_http2(), !request.body().is_end_stream());
         self.origin.put_into(request.extensions_mut());
+        let exemption = (self.handle.exit().exempts()).then(|| {
+            let exemption = Exemption::new(self.tally.clone());
+            let exemptible = Exemptible::new(exemption.clone());
+            request.extensions_mut().insert(exemptible);
+            exemption
+        });
+        let held = Held::new(self.tally.clone(), exemption);
         Answer {
             state: State::Called {
                 app: self.app.clone(),
                 request: Some(request),
             },
             held: Some(held),
-            http2,
+            asked,
         }
     }
 }
@@ -55,7 +76,7 @@ pin_project! {
         #[pin]
         state: State<S, F>,
         held: Option<Held>,
-        http2: bool,
+        asked: Asked,
     }
 }
 
@@ -70,6 +91,7 @@ pin_project! {
 impl<S, B> Future for Answer<S, S::Future>
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
+    B: Body,
 {
     type Output = Result<Response<HeldBody<B>>, S::Error>;
 
@@ -80,7 +102,10 @@ where
                 StateProjection::Running { future } => {
                     let response = ready!(future.poll(cx))?;
                     let held = this.held.take();
-                    let http2 = *this.http2;
+                    let http2 = this.asked.is_http2();
+                    if let Some(held) = held.as_ref().filter(|_| !http2) {
+                        this.asked.answered(&response, held.tally());
+                    }
                     return Poll::Ready(Ok(response.map(|body| HeldBody::new(body, held, http2))));
                 }
                 StateProjection::Called { app, request } => {
@@ -91,5 +116,44 @@ where
                 }
             }
         }
+    }
+}
+
+/// What of a request decides what its response does to the connection.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    version: Version,
+    is_head: bool,
+    is_connect: bool,
+}
+
+impl Asked {
+    fn of<B>(request: &Request<B>) -> Self {
+        Self {
+            version: request.version(),
+            is_head: *request.method() == Method::HEAD,
+            is_connect: *request.method() == Method::CONNECT,
+        }
+    }
+
+    fn is_http2(self) -> bool {
+        self.version == Version::HTTP_2
+    }
+
+    /// Tells the connection of a response over HTTP/1.
+    fn answered<B: Body>(self, response: &Response<B>, tally: &Tally) {
+        let status = response.status();
+        if status == StatusCode::SWITCHING_PROTOCOLS || self.is_connect && status.is_success() {
+            return tally.upgrades();
+        }
+        let version = self.version.min(response.version());
+        let keeps = version == Version::HTTP_11 && !says_close(response.headers());
+        let has_body = !self.is_head && !response.body().is_end_stream();
+        // Without a length, HTTP/1.0 has no other end of a body (RFC 9112, section 6.3).
+        let ends_with_connection = version <= Version::HTTP_10
+            && has_body
+            && response.body().size_hint().exact().is_none()
+            && !response.headers().contains_key(CONTENT_LENGTH);
+        tally.answered(keeps, ends_with_connection);
     }
 }

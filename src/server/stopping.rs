@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use super::closing::LINGER;
 use super::connection::{poll_until, Ended};
-use super::tally::{Standing, Tally, ABANDON};
+use super::delivery::Delivery;
+use super::tally::{Standing, Tally, ABANDON, REJECT};
 
 /// How long after it was accepted a connection may come with its first request although it was told to stop: its
-/// peer was let in before the socket closed, and has had no time to send.
+/// peer was let in before the socket closed, and has had no time to send. As long may a connection be idle after a
+/// response that could not say that it is the last.
 pub(super) const FIRST_REQUEST: Duration = Duration::from_millis(500);
 /// How long after the stop an idle connection of HTTP/2 may take to answer the ping behind the GOAWAY. Requests that
 /// were on their way are ahead of that answer. hyper closes the connection when it comes.
@@ -23,8 +26,12 @@ pub(super) struct Stopping<'a, C, G> {
     connection: Pin<&'a mut C>,
     tally: &'a Tally,
     graceful: Option<G>,
+    /// The response that is sent says that the connection stays open, so the peer may send another request behind it.
+    keeps: bool,
     deadline: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// The tally's, when the deadline was set by it.
+    activity: usize,
 }
 
 impl<'a, C, G> Stopping<'a, C, G>
@@ -38,12 +45,15 @@ where
         tally: &'a Tally,
         graceful: G,
     ) -> Self {
+        tally.decide_quiet(LINGER);
         Self {
             connection,
             tally,
             graceful: Some(graceful),
+            keeps: tally.keeps(),
             deadline: accepted + FIRST_REQUEST,
             sleep: None,
+            activity: tally.activity(),
         }
     }
 
@@ -54,9 +64,10 @@ where
                 return Poll::Ready(self.abandoned(before));
             }
             if self.connection.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ended::Done);
+                return Poll::Ready(Ended::of(self.tally));
             }
-            if !self.tally.is_unused() {
+            self.keeps &= !before.was_told(REJECT);
+            if !self.tally.is_unused() && !self.keeps {
                 if let Some(graceful) = self.graceful.take() {
                     graceful(self.connection.as_mut());
                     self.deadline = Instant::now() + PING;
@@ -66,17 +77,57 @@ where
             let after = self.tally.standing();
             if after.is_over() && !before.is_over() {
                 // What was the last to end may have left bytes with HTTP/2 after that poll.
+                self.deadline = self.deadline.max(Instant::now() + FIRST_REQUEST);
                 continue;
             }
-            if !after.is_over() || self.tally.is_unflushed() || self.tally.is_lingering() {
+            // What holds no drain is not waited for, nor are its bytes.
+            let is_idle = after.in_flight() == 0;
+            let owes = is_idle && (self.tally.is_unflushed() || self.tally.is_closing());
+            if !after.is_over() || owes {
                 return Poll::Pending;
             }
-            return poll_until(&mut self.sleep, self.deadline, cx).map(|()| Ended::Done);
+            match self.poll_idle(is_idle, cx) {
+                Poll::Ready(()) if self.keeps => self.keeps = false,
+                idle => return idle.map(|()| Ended::Done),
+            }
         }
     }
 
+    /// Ready when a connection that has nothing of the drain's in flight need not wait for its peer any longer.
+    fn poll_idle(&mut self, is_idle: bool, cx: &mut Context<'_>) -> Poll<()> {
+        if self.keeps || !is_idle || self.tally.is_quiet() {
+            return poll_until(&mut self.sleep, self.deadline, cx);
+        }
+        let delivery = self.tally.delivery();
+        if delivery == Delivery::Outstanding {
+            self.tally.readings().ask();
+            return Poll::Pending;
+        }
+        if self.tally.is_http2() {
+            if self.tally.may_be_slow() {
+                // The answer to the ping comes when the peer has read what is before it; nothing else tells.
+                return Poll::Pending;
+            }
+            let activity = self.tally.activity();
+            if activity != self.activity {
+                self.activity = activity;
+                self.deadline = Instant::now() + LINGER;
+            }
+        }
+        poll_until(&mut self.sleep, self.deadline, cx)
+    }
+
     fn abandoned(&self, standing: Standing) -> Ended {
-        match standing.has_requests() || self.tally.is_unflushed() {
+        let tally = self.tally;
+        let is_read = || match tally.delivery() {
+            Delivery::Acknowledged => !(tally.is_http2() && tally.may_be_slow()),
+            Delivery::Outstanding | Delivery::Unknown => false,
+        };
+        let owes = match standing.in_flight() {
+            0 => tally.is_unflushed() || !tally.is_quiet() && !is_read(),
+            _ => standing.has_requests(),
+        };
+        match owes {
             true => Ended::Unflushed,
             false => Ended::Done,
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
 
+use super::held::BesidesHeld;
 use super::tally::Tally;
 
 #[derive(Clone)]
@@ -29,7 +30,7 @@ where
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(tasks) = tasks.as_mut() else { return };
         while tasks.try_join_next().is_some() {}
-        let held = self.tally.stream();
+        let held = BesidesHeld::new(self.tally.clone());
         tasks.spawn(async move {
             drop(future.await);
             drop(held);

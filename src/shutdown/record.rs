@@ -19,6 +19,8 @@ pub(super) struct Record {
     pub(super) cut: usize,
     pub(super) still_held: Vec<Straggler>,
     pub(super) unflushed: usize,
+    /// What the drain did not need of its time.
+    pub(super) left_of_drain: Duration,
     /// What dropping the connections took beyond the closing: one whose handler blocks its thread cannot be dropped.
     pub(super) overdrawn: Duration,
     hooks: Vec<HookReport>,
@@ -39,6 +41,7 @@ impl Record {
             cut: 0,
             still_held: Vec::new(),
             unflushed: 0,
+            left_of_drain: Duration::ZERO,
             overdrawn: Duration::ZERO,
             hooks: entries,
         }

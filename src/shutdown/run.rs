@@ -73,10 +73,10 @@ impl Shutdown {
         let stoppable = |stages: ServerStages| {
             let server = server(stages.stop).into_future();
             async move {
-                match race(server, stages.abandon).await {
+                match race(server, race(stages.overdue, stages.abandon)).await {
                     Either::First(Ok(())) => Ok(Served { unflushed: 0 }),
                     Either::First(Err(error)) => Err(error.into()),
-                    Either::Second(()) => Ok(Served { unflushed: 1 }),
+                    Either::Second(_) => Ok(Served { unflushed: 1 }),
                 }
             }
         };
@@ -93,10 +93,11 @@ impl Shutdown {
         let handlers = self.handlers?;
         log::budget(&budget);
         let (connections, count) = watch::channel(1);
-        let (stop, abandon) = (Latch::new(), Latch::new());
+        let (stop, overdue, abandon) = (Latch::new(), Latch::new(), Latch::new());
         let serving = server(ServerStages {
             accept_closed: self.handle.accept_closed(),
             stop: Stop::new(&stop),
+            overdue: overdue.fired(),
             abandon: abandon.fired(),
             connections,
         });
@@ -122,6 +123,7 @@ impl Shutdown {
             hooks: self.hooks,
             server: Server::new(returned, count),
             stop,
+            overdue,
             abandon,
             hurry,
         };

@@ -33,6 +33,7 @@ pub(super) struct Sequence {
     pub(super) hooks: Hooks,
     pub(super) server: Server,
     pub(super) stop: Latch,
+    pub(super) overdue: Latch,
     pub(super) abandon: Latch,
     pub(super) hurry: Hurry,
 }
@@ -136,7 +137,9 @@ impl Sequence {
         let began = Instant::now();
         let is_drained = self.wait_for_drain(record).await;
         record.phases.drain = began.elapsed();
-        if !is_drained {
+        if is_drained {
+            record.left_of_drain = self.timeouts.drain.saturating_sub(began.elapsed());
+        } else {
             self.cut(record).await;
         }
     }
@@ -171,15 +174,20 @@ impl Sequence {
         record.phases.cut = began.elapsed() - record.phases.close;
     }
 
+    /// Responses that are written have what is left of the drain to reach their peers, and `close` behind it: the same
+    /// as a stream of the same bytes, which the drain waits for. What still runs is not the drain's and has `close`.
     async fn close(&mut self, record: &mut Record) {
         let limit = self.timeouts.close.saturating_sub(record.phases.close);
-        log::step("close", limit, &self.handle);
+        let left = record.left_of_drain;
+        log::step("close", limit.saturating_add(left), &self.handle);
         let began = Instant::now();
         let has_cut = self.hurry.cut.is_fired();
+        let overdue = self.overdue.clone();
+        let (server, handle) = (&mut self.server, &self.handle);
         let closed = async {
-            self.server.ended().await;
+            server.ended().await;
             // Cut guards and bodies too.
-            drop(self.handle.wait_for_drain(Duration::MAX).await);
+            drop(handle.wait_for_drain(Duration::MAX).await);
         };
         let hurried = async {
             match has_cut {
@@ -187,13 +195,18 @@ impl Sequence {
                 false => self.hurry.cut.fired().await,
             }
         };
-        let closed = with_progress("close", &self.handle, closed);
-        race(closed, race(hurried, sleep(limit))).await;
+        let too_long = async {
+            sleep(limit).await;
+            overdue.fire();
+            sleep(left).await;
+        };
+        let closed = with_progress("close", handle, closed);
+        race(closed, race(hurried, too_long)).await;
         if !self.server.has_ended() {
             self.abandon.fire();
             self.server.ended().await;
         }
-        record.overdrawn = began.elapsed().saturating_sub(limit);
+        record.overdrawn = began.elapsed().saturating_sub(limit.saturating_add(left));
         record.phases.close += began.elapsed();
         record.unflushed = self.server.unflushed();
         record.still_held = self.handle.stragglers();

@@ -37,6 +37,8 @@ pub(crate) struct ServerStages {
     pub(crate) accept_closed: AcceptClosed,
     /// Connections are to be told: GOAWAY, idle and never-used ones close.
     pub(crate) stop: Stop,
+    /// What still runs is to be dropped, and only bytes that are on their way to their peers are waited for.
+    pub(crate) overdue: Fired,
     /// Everything left is to be dropped, and the server to return.
     pub(crate) abandon: Fired,
     /// How many connections there are. The listening socket counts as one until it is closed and its backlog

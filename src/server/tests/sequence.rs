@@ -1,8 +1,16 @@
 //! The server under the whole sequence, with a paused clock.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio::time::{sleep, Instant};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::time::{interval, sleep, Instant};
+use tokio_stream::StreamExt;
 use tower::{service_fn, Layer};
 
 use super::support::*;
@@ -29,10 +37,11 @@ async fn a_slow_request_is_answered_and_the_report_is_clean() {
     handle.request_exit("the test");
     is_dropped(&mut unused).await;
     // The stop comes after the first settling, before anything is rejected.
-    assert_eq!(began.elapsed(), LAME_DUCK + SETTLE);
+    assert_eq!(began.elapsed(), LAME_DUCK + SETTLE + LOOK);
     assert_eq!(handle.phase(), Phase::LameDuck);
     let answer = read_to_end(&mut slow).await;
     assert!(answer.ends_with("slow"), "{answer}");
+    drop(slow);
     let report = within("the report", serving).await.unwrap().unwrap();
     assert_eq!((report.cut, report.unflushed), (0, 0));
     assert_eq!(began.elapsed().as_secs(), 14);
@@ -51,12 +60,13 @@ async fn without_connections_settling_takes_no_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_never_reads_is_in_the_report_at_the_end_of_close() {
+async fn a_peer_that_never_reads_has_the_drain_and_the_close_and_is_in_the_report() {
     let (pipes, listener) = Pipes::new();
     let layer = DrainLayer::new();
     let handle = layer.handle();
     let app = layer.layer(service_fn(|_| async { text(vec![b'x'; 1 << 20]) }));
-    let timeouts = Timeouts::default().close(Duration::from_secs(20));
+    let (drain, close) = (Duration::from_secs(60), Duration::from_secs(20));
+    let timeouts = Timeouts::default().drain(drain).close(close);
     let shutdown = Shutdown::new(handle.clone()).timeouts(timeouts);
     let serving = tokio::spawn(shutdown.serve(listener, app));
     let mut peer = pipe(&pipes);
@@ -67,9 +77,65 @@ async fn a_peer_that_never_reads_is_in_the_report_at_the_end_of_close() {
 
     let began = Instant::now();
     handle.request_exit("the test");
-    let report = tokio::time::timeout(Duration::from_secs(60), serving).await;
-    let report = report.unwrap().unwrap().unwrap();
+    let report = serving.await.unwrap().unwrap();
     assert_eq!((report.cut, report.unflushed), (0, 1));
-    let close = Duration::from_secs(20);
+    // As long as a stream of the same bytes, which the drain would have waited for.
+    assert_eq!(began.elapsed(), LAME_DUCK + 2 * SETTLE + drain + close);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_the_layer_does_not_count_has_the_close() {
+    let (pipes, listener) = Pipes::new();
+    let handle = DrainLayer::new().handle();
+    let app = service_fn(|_| never::<Result<http::Response<Full<Bytes>>, Infallible>>());
+    let serving = tokio::spawn(Shutdown::new(handle.clone()).serve(listener, app));
+    let mut peer = pipe(&pipes);
+    send(&mut peer, GET).await;
+    sleep(Duration::from_secs(1)).await;
+
+    let began = Instant::now();
+    handle.request_exit("the test");
+    let report = serving.await.unwrap().unwrap();
+    assert_eq!((report.cut, report.unflushed), (0, 1));
+    let close = Timeouts::default().close;
     assert_eq!(began.elapsed(), LAME_DUCK + 2 * SETTLE + close);
+}
+
+/// An endless response, and a handler that never answers.
+#[tokio::test(start_paused = true)]
+async fn an_exempt_request_neither_holds_the_close_nor_counts_as_lost() {
+    let (pipes, listener) = Pipes::new();
+    let layer = DrainLayer::new().exempt(|head| head.uri().path() != "/");
+    let handle = layer.handle();
+    let app = layer.layer(service_fn(|request: Request<Incoming>| async move {
+        if request.uri().path() == "/stuck" {
+            never::<()>().await;
+        }
+        let ticks = tokio_stream::wrappers::IntervalStream::new(interval(SETTLE));
+        let frames = ticks.map(|_| Ok::<_, Infallible>(Frame::data(Bytes::from("tick"))));
+        Ok::<_, Infallible>(http::Response::new(BodyExt::boxed(StreamBody::new(frames))))
+    }));
+    let serving = tokio::spawn(Shutdown::new(handle.clone()).serve(listener, app));
+    let mut stuck = pipe(&pipes);
+    send(&mut stuck, b"GET /stuck HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let mut watch = pipe(&pipes);
+    send(&mut watch, b"GET /watch HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    tokio::spawn(async move { tokio::io::copy(&mut watch, &mut tokio::io::sink()).await });
+    let (mut client, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(pipe(&pipes)))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let watch = Request::get("http://a/watch").body(Empty::<Bytes>::new());
+    // Its window fills, and nobody empties it.
+    let _unread = client.send_request(watch.unwrap()).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(handle.in_flight(), 0);
+
+    let began = Instant::now();
+    handle.request_exit("the test");
+    let report = serving.await.unwrap().unwrap();
+    assert!(report.is_complete(), "{report}");
+    let took = began.elapsed() - LAME_DUCK - 2 * SETTLE;
+    assert!(took <= Duration::from_secs(1), "{took:?} to close");
 }

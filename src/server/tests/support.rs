@@ -33,11 +33,15 @@ pub(super) async fn within<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
+/// The runtime looks at its sockets before connections are told to stop.
+pub(super) const LOOK: Duration = Duration::from_millis(2);
+
 pub(super) struct Server {
     pub(super) handle: DrainHandle,
     pub(super) connections: watch::Receiver<usize>,
     pub(super) serving: JoinHandle<Result<Served, BoxError>>,
     stop: Latch,
+    _overdue: Latch,
     abandon: Latch,
 }
 
@@ -52,12 +56,13 @@ impl Server {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let (stop, abandon) = (Latch::new(), Latch::new());
+        let (stop, overdue, abandon) = (Latch::new(), Latch::new(), Latch::new());
         let (count, connections) = watch::channel(1);
         let handle = DrainHandle::new();
         let stages = ServerStages {
             accept_closed: handle.accept_closed(),
             stop: Stop::new(&stop),
+            overdue: overdue.fired(),
             abandon: abandon.fired(),
             connections: count,
         };
@@ -67,6 +72,7 @@ impl Server {
             connections,
             serving,
             stop,
+            _overdue: overdue,
             abandon,
         }
     }
@@ -106,6 +112,12 @@ impl Server {
     pub(super) async fn has_connections(&mut self, count: usize) {
         let counted = self.connections.wait_for(|now| *now == count);
         within("the count of connections", counted).await.unwrap();
+    }
+
+    /// The same where it takes a while on a paused clock.
+    pub(super) async fn has_connections_in_time(&mut self, count: usize) {
+        let counted = self.connections.wait_for(|now| *now == count);
+        counted.await.unwrap();
     }
 
     pub(super) async fn returned(&mut self) -> usize {

@@ -1,0 +1,130 @@
+//! The end of a connection that hyper is done with.
+//!
+//! A socket that is closed with input unread, or that gets input after it was closed, resets its peer, which may then
+//! lose what it has not read. And a process that ends may take its network with it. So the stream is ended on the way
+//! out only, and the socket stays until the peer has everything or has closed as well (RFC 9112, section 9.6).
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{ready, Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{sleep, Instant, Sleep};
+
+use super::delivery::Delivery;
+use super::ping::Ping;
+use super::tally::{Tally, STOP};
+
+/// How long a peer may be silent before it counts as done.
+pub(super) const LINGER: Duration = Duration::from_secs(5);
+/// How long a peer that goes on sending is listened to, as nginx does (`lingering_time`).
+const LISTENING: Duration = Duration::from_secs(30);
+
+pub(super) struct Closing {
+    began: Instant,
+    silence: Pin<Box<Sleep>>,
+    /// What asks a peer of HTTP/2 whether it has read everything.
+    ping: Option<Ping>,
+    half_closed: bool,
+}
+
+impl Closing {
+    pub(super) fn new(tally: &Tally) -> Self {
+        tally.closes();
+        let asks = tally.is_http2() && tally.standing().was_told(STOP) && !tally.is_quiet();
+        Self {
+            began: Instant::now(),
+            silence: Box::pin(sleep(LINGER)),
+            ping: asks.then(Ping::new),
+            half_closed: false,
+        }
+    }
+
+    /// Ready when the socket may be dropped.
+    pub(super) fn poll<T>(
+        &mut self,
+        io: &mut T,
+        tally: &Tally,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        if !self.half_closed {
+            if let Some(ping) = &mut self.ping {
+                ready!(ping.poll_send(io, cx))?;
+            }
+            ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
+            tally.half_closes();
+            self.half_closed = true;
+        }
+        let mut space = [0; 4096];
+        loop {
+            let mut unread = ReadBuf::new(&mut space);
+            match Pin::new(&mut *io).poll_read(cx, &mut unread) {
+                Poll::Pending => break,
+                Poll::Ready(Err(error)) => return Poll::Ready(ended(tally, &error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            let heard = unread.filled();
+            let is_answered = |ping: &mut Ping| ping.is_answered(heard);
+            if heard.is_empty() || self.ping.as_mut().is_some_and(is_answered) {
+                return Poll::Ready(Ok(()));
+            }
+            self.silence.as_mut().reset(Instant::now() + LINGER);
+            if self.has_listened_long(tally) {
+                break;
+            }
+        }
+        self.poll_silent(tally, cx).map(Ok)
+    }
+
+    /// A peer of HTTP/2 that was told of the stop goes on sending for as long as it reads.
+    fn has_listened_long(&self, tally: &Tally) -> bool {
+        let reads = tally.is_http2() && tally.standing().was_told(STOP);
+        !reads && self.began.elapsed() >= LISTENING
+    }
+
+    /// The peer says nothing, for now.
+    fn poll_silent(&mut self, tally: &Tally, cx: &mut Context<'_>) -> Poll<()> {
+        if tally.standing().was_told(STOP) {
+            if tally.is_quiet() {
+                return Poll::Ready(());
+            }
+            match tally.delivery() {
+                Delivery::Acknowledged if !tally.is_http2() && !tally.uploads() => {
+                    return Poll::Ready(());
+                }
+                Delivery::Acknowledged | Delivery::Unknown => {}
+                Delivery::Outstanding => {
+                    tally.readings().ask();
+                    return Poll::Pending;
+                }
+            }
+        }
+        if self.has_listened_long(tally) {
+            return Poll::Ready(());
+        }
+        ready!(self.silence.as_mut().poll(cx));
+        if tally.standing().was_told(STOP) && tally.may_be_slow() {
+            if self.ping.is_some() {
+                // A peer of HTTP/2 answers when it has read everything; nothing else tells.
+                return Poll::Pending;
+            }
+            if tally.delivery() == Delivery::Unknown {
+                tally.loses();
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+/// A peer that resets the connection wants no more of it. A network that gives up on the peer does not speak for it.
+fn ended(tally: &Tally, error: &io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::TimedOut {
+        tally.loses();
+    }
+    Ok(())
+}
