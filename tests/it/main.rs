@@ -12,6 +12,8 @@ mod admin_bodies;
 #[cfg(feature = "admin")]
 mod admin_exit;
 #[cfg(feature = "admin")]
+mod admin_late;
+#[cfg(feature = "admin")]
 mod admin_orders;
 #[cfg(feature = "admin")]
 mod admin_probes;
