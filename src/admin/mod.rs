@@ -1,12 +1,13 @@
 //! Health and administration over HTTP, and drains that lift themselves or are carried over a restart.
 //!
 //! `health` and `status` only read. `api` is the administration service: `auth` says who may, `body` reads within
-//! bounds, `orders` judges the whole order and then obeys it in one step. `reply` has the form of all answers. `ttl`
-//! and `snapshot` are the handle's.
+//! bounds, `orders` judges the whole order and then obeys it in one step. `cross_site` refuses the orders that a browser
+//! sends for a foreign page. `reply` has the form of all answers. `ttl` and `snapshot` are the handle's.
 
 mod api;
 mod auth;
 mod body;
+mod cross_site;
 mod health;
 mod orders;
 mod reply;

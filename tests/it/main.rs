@@ -10,6 +10,8 @@ mod admin_auth;
 #[cfg(feature = "admin")]
 mod admin_bodies;
 #[cfg(feature = "admin")]
+mod admin_cross_site;
+#[cfg(feature = "admin")]
 mod admin_exit;
 #[cfg(feature = "admin")]
 mod admin_late;
