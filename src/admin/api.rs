@@ -95,7 +95,7 @@ use crate::{BoxError, DrainHandle, RequestHead, StatusService};
 /// ```
 ///
 /// Takes the drain with this nonce back and answers `{"phase":"serving"}`. The nonce is a whole number from 1 to
-/// 2^53 - 1.
+/// 2^53 - 1, in any form that JSON has for it: `5.178254360917353e15` is the same.
 ///
 /// # What is refused
 ///
