@@ -40,10 +40,7 @@ impl DrainHandle {
 
     /// The tracker as it is now: a drain whose time is over is lifted, however late its timer is.
     fn now(&self) -> &Arc<Tracker> {
-        #[cfg(feature = "admin")]
-        if self.tracker.staged().phase > Phase::Serving {
-            self.tracker.lift_if_due();
-        }
+        self.tracker.lift_if_due();
         &self.tracker
     }
 
@@ -139,7 +136,7 @@ impl DrainHandle {
     /// figure is exact once the service drains and no guard is being cloned; while serving it is added up shard by shard,
     /// and requests come and go meanwhile.
     pub fn in_flight(&self) -> usize {
-        self.tracker.in_flight()
+        self.now().in_flight()
     }
 
     /// Waits until nothing is in flight, for at most `timeout` after rejecting began, or after this call if that
@@ -173,7 +170,7 @@ impl DrainHandle {
     /// peer does not read, stays in flight until its connection ends. Guards are told by
     /// [`DrainGuard::cut`] and not ended.
     pub fn cut(&self) -> usize {
-        self.tracker.cut()
+        self.now().cut()
     }
 
     /// Holds the drain for work that is not a request.
@@ -232,7 +229,7 @@ impl DrainHandle {
 
     /// Makes the drain that is on, or else the next one, final: it cannot be resumed. `true` if this call did it.
     pub fn seal(&self) -> bool {
-        self.tracker.seal()
+        self.now().seal()
     }
 
     /// Asks the [`Shutdown`](crate::Shutdown) of this handle to begin, as a signal does, also before it runs. `true` for
@@ -265,7 +262,7 @@ impl DrainHandle {
 
     /// Who holds the drain, oldest first. Those that were never seen waiting come last, without a name.
     pub fn stragglers(&self) -> Vec<Straggler> {
-        self.tracker.stragglers()
+        self.now().stragglers()
     }
 }
 
@@ -279,7 +276,7 @@ impl fmt::Debug for DrainHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DrainHandle")
             .field("phase", &self.tracker.staged().phase)
-            .field("in_flight", &self.in_flight())
+            .field("in_flight", &self.tracker.in_flight())
             .finish_non_exhaustive()
     }
 }

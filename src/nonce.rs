@@ -1,5 +1,8 @@
 use std::fmt;
 
+#[cfg(feature = "admin")]
+use crate::admin::Whole;
+
 const LIMIT: u64 = 1 << 53;
 
 /// Names one drain, so that only who began it can [`resume`](crate::DrainHandle::resume) from it: a request that was
@@ -27,18 +30,28 @@ impl DrainNonce {
     }
 }
 
-/// Refuses what no drain can have: zero, and what is not below 2^53.
+/// Refuses what no drain can have: zero, and what is not below 2^53. A double is taken if it is whole.
 #[cfg(feature = "admin")]
 impl<'de> serde::Deserialize<'de> for DrainNonce {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let nonce = u64::deserialize(deserializer)?;
-        match (1..LIMIT).contains(&nonce) {
-            true => Ok(Self(nonce)),
-            false => Err(serde::de::Error::custom(format_args!(
-                "a nonce is a whole number from 1 to {}, not {nonce}",
-                LIMIT - 1
-            ))),
-        }
+        let Whole(nonce) = Whole::deserialize(deserializer)?;
+        Self::checked(Some(nonce), nonce)
+    }
+}
+
+#[cfg(feature = "admin")]
+impl DrainNonce {
+    pub(crate) fn checked<E: serde::de::Error>(
+        nonce: Option<u64>,
+        written: impl fmt::Display,
+    ) -> Result<Self, E> {
+        let nonce = nonce.filter(|nonce| (1..LIMIT).contains(nonce));
+        nonce.map(Self).ok_or_else(|| {
+            let most = LIMIT - 1;
+            E::custom(format_args!(
+                "a nonce is a whole number from 1 to {most}, not {written:.40}"
+            ))
+        })
     }
 }
 

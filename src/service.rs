@@ -71,6 +71,7 @@ impl<S, R> Drain<S, R> {
     #[cold]
     fn park(&mut self, cx: &Context<'_>) -> bool {
         let shard = self.slot.door.shard();
+        shard.lift_if_due();
         let extra = self.extra.get_or_insert_with(|| {
             Box::new(Extra {
                 _table: None,
@@ -87,7 +88,20 @@ impl<S, R> Drain<S, R> {
     /// Admits a request, unless requests are rejected or the inner service was not polled ready.
     #[inline]
     fn admit(&self, is_ready: bool) -> Option<Admitted> {
+        let admitted = is_ready.then(|| self.slot.door.admit()).flatten();
+        match admitted {
+            Some(_) => admitted,
+            None => self.admit_lifted(is_ready),
+        }
+    }
+
+    /// Rejects a request, or lifts a drain whose time is over and admits the request. An inner service that was not
+    /// polled ready still means a rejection.
+    #[cold]
+    #[inline(never)]
+    fn admit_lifted(&self, is_ready: bool) -> Option<Admitted> {
         let door = &self.slot.door;
+        door.shard().lift_if_due();
         let admitted = is_ready.then(|| door.admit()).flatten();
         if admitted.is_none() {
             door.shard().reject();

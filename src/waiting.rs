@@ -18,7 +18,7 @@ pub struct Changed {
     waiter: Waiter,
     seen: Staged,
     // Without the tracker nobody would say that the last guard is gone.
-    _tracker: Arc<Tracker>,
+    tracker: Arc<Tracker>,
 }
 
 impl Changed {
@@ -28,7 +28,7 @@ impl Changed {
         Self {
             waiter,
             seen,
-            _tracker: tracker,
+            tracker,
         }
     }
 }
@@ -38,6 +38,7 @@ impl Future for Changed {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Phase> {
         self.waiter.park(cx, Wakes::CHANGE);
+        self.tracker.lift_if_due();
         let now = self.waiter.shard().staged();
         match now == self.seen {
             true => Poll::Pending,
@@ -69,6 +70,7 @@ impl Future for Leaving {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.waiter.park(cx, Wakes::LEAVE);
+        self.waiter.shard().lift_if_due();
         match self.waiter.shard().staged().leaves == self.seen {
             true => Poll::Pending,
             false => Poll::Ready(()),
@@ -97,6 +99,7 @@ impl Future for Draining {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.waiter.park(cx, Wakes::BEGIN);
+        self.waiter.shard().lift_if_due();
         match self.waiter.shard().staged().begins == self.seen {
             true => Poll::Pending,
             false => Poll::Ready(()),
@@ -149,6 +152,7 @@ impl Future for WaitForDrain {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.waiter.park(cx, Wakes::CHANGE);
+        this.tracker.lift_if_due();
         let began = match this.tracker.outcome(this.drain, this.called) {
             Outcome::Waiting => return Poll::Pending,
             Outcome::Rejecting(began) => began,

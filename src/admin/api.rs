@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use super::auth::{Auth, TokenError};
 use super::body;
+use super::cross_site;
 use super::orders::{DrainOrder, ReadyOrder};
 use super::reply::{self, Asked, Refusal, Reply};
 use crate::{BoxError, DrainHandle, RequestHead, StatusService};
@@ -94,7 +95,7 @@ use crate::{BoxError, DrainHandle, RequestHead, StatusService};
 /// ```
 ///
 /// Takes the drain with this nonce back and answers `{"phase":"serving"}`. The nonce is a whole number from 1 to
-/// 2^53 - 1.
+/// 2^53 - 1, in any form that JSON has for it: `5.178254360917353e15` is the same.
 ///
 /// # What is refused
 ///
@@ -103,6 +104,7 @@ use crate::{BoxError, DrainHandle, RequestHead, StatusService};
 /// | | |
 /// |---|---|
 /// | 401 | no bearer token or a wrong one, or the judge says no; before the path or any of the body is looked at |
+/// | 403 | a browser says that a page of another site sent it; after the 401, before the path or any of the body is looked at |
 /// | 404, 405 | another path; another method |
 /// | 400 | not the JSON object that is wanted: it names the field; or the body breaks off |
 /// | 408 | the body is not complete within 10 s |
@@ -111,6 +113,17 @@ use crate::{BoxError, DrainHandle, RequestHead, StatusService};
 /// | 415 | a `content-type` that is not JSON, or a `content-encoding` |
 ///
 /// `content-type` may be left out, and may be that of a form, which `curl -d` sends unless it is told otherwise.
+///
+/// # Browsers
+///
+/// A page of any site can make a browser send an order, with the certificate, the cookie or the password that the browser
+/// has for this address. Such an order is refused with 403, whichever constructor made the service:
+///
+/// - if `sec-fetch-site` is there and is neither `same-origin` nor `none`;
+/// - without it, if `origin` is there and its host and port are not those of the request.
+///
+/// `curl` and other tools send neither header. `GET` and `HEAD` change nothing and may come from anywhere. These are the
+/// rules of [`http.CrossOriginProtection`](https://pkg.go.dev/net/http#CrossOriginProtection) in Go.
 ///
 /// # Secrets
 ///
@@ -135,7 +148,8 @@ impl Admin {
 
     /// For those whom `judge` lets in, by the head of their request.
     ///
-    /// Do not judge by the peer's address alone: any page can make a browser there send a `POST` without a body.
+    /// Do not judge by the peer's address alone: a page whose name is made to resolve to this address is of the same
+    /// origin to a browser there (DNS rebinding).
     pub fn with_auth<F>(handle: DrainHandle, judge: F) -> Self
     where
         F: Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,
@@ -164,6 +178,7 @@ impl Admin {
         if !self.auth.allows(&RequestHead::of(request)) {
             return Err(Refusal::unauthorized());
         }
+        cross_site::check(request)?;
         let (route, allowed) = match request.uri().path() {
             "/drain-status" => (Route::Status, reply::ALLOWED),
             "/drain" => (Route::Drain, "POST"),

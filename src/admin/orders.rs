@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use super::reply::{self, Refusal, Reply};
 use super::ttl::DEFAULT_TTL;
+use super::whole::whole;
 use crate::{lines, DrainHandle, DrainNonce, DrainReason};
 
 const SHORTEST_TTL_S: f64 = 0.001;
@@ -46,7 +48,13 @@ impl TryFrom<String> for Then {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReadyOrder {
+    #[serde(deserialize_with = "exact_nonce")]
     nonce: DrainNonce,
+}
+
+fn exact_nonce<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DrainNonce, D::Error> {
+    let written = <&RawValue>::deserialize(deserializer)?.get();
+    DrainNonce::checked(whole(written), written)
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
+use super::whole::Whole;
 use crate::{DrainHandle, DrainNonce, DrainReason, Phase};
 
 /// A drain as it is carried over a restart: phase, nonce, reason and the time that is left to it.
@@ -19,8 +22,12 @@ use crate::{DrainHandle, DrainNonce, DrainReason, Phase};
 /// ```
 ///
 /// A drain without a time to live has neither of the last two, and a service that serves has nothing but its phase. What
-/// is missing or wrong is an error that says so; fields that are not known are skipped, so that an older process reads
-/// what a newer one wrote. It holds the nonce: keep it where only the service can read it.
+/// is missing or wrong is an error that says so. It holds the nonce: keep it where only the service can read it.
+///
+/// An older process reads what a newer one wrote, so that a rollback keeps the drain. Unknown fields are skipped. An
+/// unknown reason becomes [`DrainReason::Other`]. A drain in an unknown phase is taken up as [`Phase::Draining`], which is
+/// the safer reading: a request that is rejected by mistake can be sent again, but work that is admitted by mistake cannot
+/// be given back. The nonce or the time to live ends such a drain, as any other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub struct DrainSnapshot {
@@ -155,15 +162,39 @@ fn unix_ms() -> u64 {
 /// The form in which it is written down.
 #[derive(Clone, Serialize, Deserialize)]
 struct Written {
+    #[serde(deserialize_with = "phase")]
     phase: Phase,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nonce: Option<DrainNonce>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<DrainReason>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
     remaining_ms: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
     until_unix_ms: Option<u64>,
+}
+
+/// A known phase, or the name of one that a later version has, with or without fields.
+fn phase<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Phase, D::Error> {
+    let written = Value::deserialize(deserializer)?;
+    match Phase::deserialize(&written) {
+        Ok(phase) => Ok(phase),
+        Err(_) if written.is_string() || written.is_object() => Ok(Phase::Draining),
+        Err(error) => Err(D::Error::custom(format_args!("`phase`: {error}"))),
+    }
+}
+
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let whole = Option::<Whole>::deserialize(deserializer)?;
+    Ok(whole.map(|Whole(number)| number))
 }
 
 impl From<DrainSnapshot> for Written {

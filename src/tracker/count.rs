@@ -143,6 +143,11 @@ impl Counter {
         self.0.fetch_sub(1, Relaxed);
     }
 
+    #[cfg(feature = "admin")]
+    pub(crate) fn set(&self, count: u64) {
+        self.0.store(count, Relaxed);
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -159,14 +164,24 @@ pub(crate) struct Staged {
 
 /// The published [`Staged`], in one word, so that its parts are read together.
 #[derive(Debug)]
-pub(crate) struct Stage(AtomicU64);
+pub(crate) struct Stage {
+    word: AtomicU64,
+    /// 1 while a drain is on that can lift itself, or else 0. Written under the tracker's lock, under which it is also
+    /// decided whether its time is over.
+    #[cfg(feature = "admin")]
+    pub(super) expiring: Counter,
+}
 
 const COUNTER_BITS: u32 = 31;
 const COUNTER_MASK: u64 = (1 << COUNTER_BITS) - 1;
 
 impl Stage {
     pub(crate) fn new() -> Self {
-        Self(AtomicU64::new(0))
+        Self {
+            word: AtomicU64::new(0),
+            #[cfg(feature = "admin")]
+            expiring: Counter::new(),
+        }
     }
 
     /// Release pairs with the Acquire of `load`: who sees a phase sees every shard closed or opened before it
@@ -176,13 +191,13 @@ impl Stage {
         let word = (u64::from(staged.leaves) & COUNTER_MASK) << (2 + COUNTER_BITS)
             | (u64::from(staged.begins) & COUNTER_MASK) << 2
             | staged.phase as u64;
-        self.0.store(word, Release);
+        self.word.store(word, Release);
     }
 
     /// What every answer asks. The fence as in [`CutMark::has_cut`].
     #[inline]
     pub(crate) fn is_serving(&self) -> bool {
-        let is_serving = self.0.load(Relaxed) & 3 == Phase::Serving as u64;
+        let is_serving = self.word.load(Relaxed) & 3 == Phase::Serving as u64;
         if !is_serving {
             fence(Acquire);
         }
@@ -190,7 +205,7 @@ impl Stage {
     }
 
     pub(crate) fn load(&self) -> Staged {
-        let word = self.0.load(Acquire);
+        let word = self.word.load(Acquire);
         Staged {
             phase: match word & 3 {
                 0 => Phase::Serving,

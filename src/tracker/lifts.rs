@@ -74,6 +74,8 @@ impl Tracker {
         let nonce = self.leave_locked(&mut state, drain)?;
         drop(state);
         self.left();
+        // The timer may have fired before there was a drain for it.
+        self.lift_if_due();
         Some(nonce)
     }
 
@@ -92,12 +94,19 @@ impl Tracker {
             let mut drain = Ongoing::new(nonce, reason);
             drain.lifts = lifts;
             self.begin_as(drain);
+            self.lift_if_due();
         }
     }
 
-    /// Takes a drain back whose time is over. A timer that comes late changes nothing about the moment: whoever reads
-    /// the phase for others asks this before.
-    pub(crate) fn lift_if_due(&self) {
+    /// Publishes whether the drain that is on can lift itself, for code without the lock.
+    pub(super) fn publish_expiry(&self, state: &State) {
+        let lifts = state.drain.as_ref().and_then(|drain| drain.lifts.as_ref());
+        let can_lift = lifts.is_some() && state.sealed.is_none();
+        self.stage.0.expiring.set(can_lift.into());
+    }
+
+    #[cold]
+    pub(super) fn lift_expired(&self) {
         let Some(nonce) = self.due() else {
             return;
         };

@@ -95,6 +95,15 @@ impl Tracker {
         self.stage.0.load()
     }
 
+    /// Takes back a drain whose time is over. Code that reads or waits for the phase, or that is about to reject a
+    /// request, calls this first, so that a late timer does not prolong the drain.
+    pub(crate) fn lift_if_due(&self) {
+        #[cfg(feature = "admin")]
+        if self.stage.0.expiring.get() > 0 {
+            self.lift_expired();
+        }
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         lock(&self.state).in_flight()
     }

@@ -207,6 +207,16 @@ impl Shard {
         self.stage.0.load()
     }
 
+    /// [`Tracker::lift_if_due`]. Without a time to live it reads one word, which no request writes.
+    pub(crate) fn lift_if_due(&self) {
+        #[cfg(feature = "admin")]
+        if self.stage.0.expiring.get() > 0 {
+            if let Some(tracker) = self.tracker.upgrade() {
+                tracker.lift_if_due();
+            }
+        }
+    }
+
     pub(super) fn close(&self) {
         let _registry = lock(&self.registry.0);
         self.gate.close();

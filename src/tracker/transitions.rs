@@ -80,6 +80,8 @@ impl Tracker {
     fn publish(&self, state: &mut State, phase: Phase) {
         state.staged.phase = phase;
         state.since = SystemTime::now();
+        #[cfg(feature = "admin")]
+        self.publish_expiry(state);
         self.stage.0.publish(state.staged);
     }
 
@@ -208,7 +210,10 @@ impl Tracker {
         }
         state.sealed = Some(state.staged.phase);
         #[cfg(feature = "admin")]
-        state.disarm();
+        {
+            state.disarm();
+            self.publish_expiry(&state);
+        }
         true
     }
 

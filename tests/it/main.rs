@@ -10,7 +10,11 @@ mod admin_auth;
 #[cfg(feature = "admin")]
 mod admin_bodies;
 #[cfg(feature = "admin")]
+mod admin_cross_site;
+#[cfg(feature = "admin")]
 mod admin_exit;
+#[cfg(feature = "admin")]
+mod admin_late;
 #[cfg(feature = "admin")]
 mod admin_orders;
 #[cfg(feature = "admin")]
