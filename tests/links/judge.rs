@@ -82,6 +82,22 @@ impl Tally {
         }
     }
 
+    /// Where each of so many requests was to be answered, each on a connection of its own.
+    pub(crate) fn of_counts(requests: usize, answered: usize, ended: &Ended) -> Self {
+        let report = &ended.report;
+        assert_eq!(ended.code == 0, report.complete, "{report:?}");
+        let said = report.cut + report.still_held + report.unflushed;
+        let lost = requests - answered;
+        Self {
+            stops: 1,
+            admitted: requests,
+            whole: answered,
+            reported: lost.min(said),
+            unreported: lost.saturating_sub(said),
+            false_alarms: if lost == 0 { said } else { 0 },
+        }
+    }
+
     pub(crate) fn is_right(&self) -> bool {
         self.unreported == 0 && self.false_alarms == 0
     }

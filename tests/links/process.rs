@@ -55,6 +55,11 @@ impl Recipe {
         self
     }
 
+    /// With a lame duck in which a program can start.
+    pub(crate) fn with_time_to_start(self) -> Self {
+        self.with("GRACEFUL_SHUTDOWN_LAME_DUCK", "1")
+    }
+
     /// Started by this command, which becomes the server.
     pub(crate) fn by(mut self, words: &[&str]) -> Self {
         self.before.extend(words.iter().map(|&word| word.into()));
@@ -223,9 +228,13 @@ impl Server {
     }
 
     /// Waits until the process is gone.
-    pub(crate) async fn end(mut self) -> Ended {
+    pub(crate) async fn exits(&mut self) -> Option<i32> {
         let status = within("the server leaves", self.child.wait()).await;
-        let code = status.expect("a child of this process").code();
+        status.expect("a child of this process").code()
+    }
+
+    pub(crate) async fn end(mut self) -> Ended {
+        let code = self.exits().await;
         within("its last line", self.steps.reached(Step::Left)).await;
         let log = within("its log", self.log).await.unwrap_or_default();
         let Progress {

@@ -1,6 +1,7 @@
 //! What cannot run here.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 const MUST_RUN: &str = "LINKS_MUST_RUN";
@@ -14,11 +15,20 @@ pub(crate) fn lacks(what: &str, programs: &[&str]) -> bool {
     }
 }
 
+/// Whether this process may make network namespaces.
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
 /// # Panics
 ///
 /// Where everything must run.
 pub(crate) fn skip(what: &str, why: &str) -> bool {
     assert!(std::env::var_os(MUST_RUN).is_none(), "{what}: {why}");
+    say(what, why)
+}
+
+pub(crate) fn say(what: &str, why: &str) -> bool {
     // The test harness keeps what a test prints, unless it fails.
     let _ = writeln!(std::io::stdout(), "links  SKIPPED {what}: {why}");
     true

@@ -29,13 +29,6 @@ pub(crate) enum Tool {
 }
 
 impl Tool {
-    pub(crate) fn program(&self) -> &'static str {
-        match self {
-            Self::Curl { .. } | Self::CurlIn(_) => "curl",
-            Self::Node | Self::Fetch => "node",
-        }
-    }
-
     fn command(&self, proto: Proto, url: &str) -> Command {
         match self {
             Self::Curl { rate } => {
@@ -68,7 +61,7 @@ impl Tool {
     }
 }
 
-fn curl(mut command: Command, proto: Proto) -> Command {
+pub(crate) fn curl(mut command: Command, proto: Proto) -> Command {
     command.args(["--silent", "--show-error", "--no-buffer", "--fail"]);
     command.arg(match proto {
         Proto::Http1 => "--http1.1",
