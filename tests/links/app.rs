@@ -14,7 +14,7 @@ use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::Router;
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt};
 use nix::sys::resource::{setrlimit, Resource};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -126,6 +126,7 @@ fn app(handle: DrainHandle) -> Router {
     Router::new()
         .route("/one/{bytes}", get(one))
         .route("/stream/{bytes}", get(chunks))
+        .route("/stalled/{bytes}", get(stalled))
         .route("/upload", post(upload))
         .layer(DrainLayer::from_handle(handle.clone()))
         .with_state(handle)
@@ -162,6 +163,17 @@ async fn chunks(
         Ok::<_, Infallible>(whole.slice(from..to))
     });
     Body::from_stream(stream::iter(chunks))
+}
+
+/// Ends by a cut alone.
+async fn stalled(
+    State(handle): State<DrainHandle>,
+    Path(bytes): Path<usize>,
+    Query(wanted): Wanted,
+) -> Body {
+    let begin = Bytes::from(body(admit(&handle, &wanted).await, bytes));
+    let begin = stream::iter([Ok::<_, Infallible>(begin)]);
+    Body::from_stream(begin.chain(stream::pending()))
 }
 
 async fn upload(State(handle): State<DrainHandle>, Query(wanted): Wanted, body: Bytes) -> String {

@@ -5,7 +5,8 @@ use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use crate::content::{Ask, End};
-use crate::process::{Ended, Step, Steps};
+use crate::process::Ended;
+use crate::steps::{Step, Steps};
 
 /// A server waits at least so long for a peer that has not read everything yet. What is slower may be called lost although
 /// it arrives in the end.

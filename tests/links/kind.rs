@@ -7,12 +7,13 @@ use crate::process::Recipe;
 use crate::round::{Proto, Round};
 use crate::tools::Tool;
 use crate::uploads::When;
-use crate::{backlog, skip};
+use crate::{backlog, cut, skip};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     SlowReader,
     SlowShared,
+    SlowerThanClose,
     PacedReader,
     GivenUp,
     CurlLimited,
@@ -24,6 +25,7 @@ pub(crate) enum Kind {
     LinkTakenAway,
     NoFiles,
     AtTheStop,
+    CutHttp10,
     Upload(When),
 }
 
@@ -35,9 +37,10 @@ const LARGE: usize = 900_000;
 const SMALL: usize = 40_000;
 
 impl Kind {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::SlowReader,
         Self::SlowShared,
+        Self::SlowerThanClose,
         Self::PacedReader,
         Self::GivenUp,
         Self::CurlLimited,
@@ -49,6 +52,7 @@ impl Kind {
         Self::LinkTakenAway,
         Self::NoFiles,
         Self::AtTheStop,
+        Self::CutHttp10,
         Self::Upload(When::Maintenance),
         Self::Upload(When::AfterDrain),
         Self::Upload(When::AfterTheStop),
@@ -58,6 +62,7 @@ impl Kind {
         match self {
             Self::SlowReader => "slow reader",
             Self::SlowShared => "slow reader, shared connection",
+            Self::SlowerThanClose => "slow reader, more than `close`",
             Self::PacedReader => "paced link, hyper",
             Self::GivenUp => "reader that has given up",
             Self::CurlLimited => "curl --limit-rate",
@@ -69,6 +74,7 @@ impl Kind {
             Self::LinkTakenAway => "link goes with the process, curl",
             Self::NoFiles => "backlog without a file left",
             Self::AtTheStop => "request in the socket at the stop",
+            Self::CutHttp10 => "HTTP/1.0, cut",
             Self::Upload(When::Maintenance) => "upload, rejected in maintenance",
             Self::Upload(When::AfterDrain) => "upload, rejected before the stop",
             Self::Upload(When::AfterTheStop) => "upload, rejected after the stop",
@@ -78,7 +84,9 @@ impl Kind {
     pub(crate) fn speaks(self, proto: Proto) -> bool {
         match self {
             Self::SlowShared | Self::NoPingIdle | Self::NoPingBusy => proto == Proto::Http2,
-            Self::FetchPaced | Self::NoFiles | Self::AtTheStop => proto == Proto::Http1,
+            Self::FetchPaced | Self::NoFiles | Self::AtTheStop | Self::CutHttp10 => {
+                proto == Proto::Http1
+            }
             // HTTP/2 lets no request in after the GOAWAY of a client that follows it.
             Self::Upload(When::AfterTheStop) => proto == Proto::Http1,
             _ => true,
@@ -113,6 +121,7 @@ impl Kind {
             Self::GivenUp => recipe
                 .with("GRACEFUL_SHUTDOWN_TIMEOUT", "1")
                 .with("GRACEFUL_SHUTDOWN_CLOSE_TIMEOUT", "1"),
+            Self::SlowerThanClose => recipe.with("GRACEFUL_SHUTDOWN_CLOSE_TIMEOUT", "1"),
             Self::PacedReader => recipe.paced(LARGE as u64 * 2 / 3),
             Self::CurlPaced | Self::NodePaced | Self::FetchPaced => {
                 recipe.with_time_to_start().paced(RATE as u64)
@@ -156,6 +165,7 @@ impl Kind {
         }
         let played = match self {
             Self::NoFiles => backlog::without_a_file_left(by).await,
+            Self::CutHttp10 => cut::over_http10(by).await,
             Self::AtTheStop => backlog::at_the_stop(by).await,
             Self::Upload(when) => when.stop(proto, by).await,
             Self::LinkTakenAway => {

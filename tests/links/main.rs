@@ -12,6 +12,7 @@
 mod app;
 mod backlog;
 mod content;
+mod cut;
 mod judge;
 mod kind;
 mod netns;
@@ -23,6 +24,8 @@ mod raw;
 mod reader;
 mod round;
 mod skip;
+mod slow;
+mod steps;
 mod table;
 mod tools;
 mod uploads;
@@ -75,6 +78,7 @@ macro_rules! links {
 links! {
     slow_readers: Kind::SlowReader,
     slow_readers_of_three_responses_at_once: Kind::SlowShared,
+    slow_readers_that_take_longer_than_the_closing: Kind::SlowerThanClose,
     a_paced_link: Kind::PacedReader,
     readers_that_have_given_up: Kind::GivenUp,
     curl_with_a_limit: Kind::CurlLimited,
@@ -86,6 +90,7 @@ links! {
     a_link_that_goes_with_the_process: Kind::LinkTakenAway,
     ten_requests_in_a_backlog_without_a_file_left: Kind::NoFiles,
     a_hundred_requests_in_their_sockets_at_the_stop: Kind::AtTheStop,
+    a_cut_over_http_1_0_has_no_clean_end: Kind::CutHttp10,
     uploads_rejected_in_a_drain_for_maintenance: Kind::Upload(When::Maintenance),
     uploads_rejected_before_the_stop: Kind::Upload(When::AfterDrain),
     uploads_rejected_after_the_stop: Kind::Upload(When::AfterTheStop),

@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 
 use crate::content::{Ask, Begun, End, Got, Piece};
 use crate::judge::{Clock, Seen};
-use crate::process::Steps;
 use crate::raw::{Http2, GOAWAY};
+use crate::steps::Steps;
 
 fn ask(id: u64, begun: Begun) -> Ask {
     Ask {

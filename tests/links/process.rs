@@ -1,4 +1,4 @@
-//! The server's process, and what it says.
+//! The server's process.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
-use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -15,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::app;
+use crate::steps::{Progress, Report, Step, Steps};
 
 /// Nothing takes so long, unless it hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
@@ -57,7 +57,7 @@ impl Recipe {
 
     /// With a lame duck in which a program can start.
     pub(crate) fn with_time_to_start(self) -> Self {
-        self.with("GRACEFUL_SHUTDOWN_LAME_DUCK", "1")
+        self.with("GRACEFUL_SHUTDOWN_LAME_DUCK", "1.5")
     }
 
     /// Started by this command, which becomes the server.
@@ -93,84 +93,6 @@ impl Recipe {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         command
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Step {
-    #[default]
-    Starting,
-    Serving,
-    LameDuck,
-    Draining,
-    Left,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Progress {
-    step: Step,
-    addr: Option<SocketAddr>,
-    admitted: HashSet<u64>,
-    report: Option<Report>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Report {
-    pub(crate) cut: usize,
-    pub(crate) still_held: usize,
-    pub(crate) unflushed: usize,
-    pub(crate) rejected: u64,
-    pub(crate) complete: bool,
-}
-
-impl Report {
-    fn from_json(json: &str) -> Option<Self> {
-        let json: Value = serde_json::from_str(json).ok()?;
-        let number = |name: &str| json[name].as_u64();
-        Some(Self {
-            cut: number("cut")? as usize,
-            still_held: number("still_held")? as usize,
-            unflushed: number("unflushed")? as usize,
-            rejected: number("rejected")?,
-            complete: json["complete"].as_bool()?,
-        })
-    }
-}
-
-impl Progress {
-    fn hear(&mut self, line: &str) {
-        match line.split_once(' ') {
-            Some(("listening", addr)) => {
-                self.addr = Some(addr.parse().expect("an address"));
-                self.step = Step::Serving;
-            }
-            Some(("phase", "LameDuck")) => self.step = Step::LameDuck,
-            Some(("phase", "Draining")) => self.step = Step::Draining,
-            Some(("admitted", id)) => drop(self.admitted.insert(id.parse().expect("an id"))),
-            Some(("report", json)) => self.report = Report::from_json(json),
-            _ => {}
-        }
-    }
-}
-
-/// Where the server is.
-#[derive(Clone, Debug)]
-pub(crate) struct Steps(watch::Receiver<Progress>);
-
-impl Steps {
-    /// Returns as well when the server has left.
-    pub(crate) async fn reached(&self, step: Step) {
-        let is_there = |progress: &Progress| progress.step >= step;
-        let _ = self.0.clone().wait_for(is_there).await;
-    }
-
-    pub(crate) async fn admitted(&self, id: u64) {
-        let is_there = |progress: &Progress| progress.admitted.contains(&id);
-        let _ = self.0.clone().wait_for(is_there).await;
-    }
-
-    pub(crate) fn has_left(&self) -> bool {
-        self.0.borrow().step == Step::Left
     }
 }
 

@@ -13,7 +13,8 @@ use crate::judge::{story, Seen, Tally};
 use crate::kind::Kind;
 use crate::pings;
 use crate::process::{within, Recipe, Server};
-use crate::reader::{self, Pace};
+use crate::reader;
+use crate::slow::Pace;
 use crate::tools::{self, Tool};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,7 @@ impl Round {
             let bytes = asks.iter().map(|ask| ask.bytes).sum();
             let pace = match kind {
                 Kind::GivenUp => None,
+                Kind::SlowerThanClose => Some(Pace::all_in(bytes, 2 * TAKES)),
                 // The link has a pace.
                 Kind::PacedReader => Some(Pace::all_in(bytes, TAKES / 10)),
                 _ => Some(Pace::all_in(bytes, TAKES)),

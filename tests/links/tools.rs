@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::content::{Ask, Begun, End, Got};
 use crate::judge::{Clock, Seen};
-use crate::process::{Step, Steps};
 use crate::round::Proto;
+use crate::steps::{Step, Steps};
 
 /// The exit code of both for a 503.
 const REJECTED: i32 = 22;

@@ -18,13 +18,14 @@ use tokio::process::Command;
 
 use crate::app::AFTER_DRAIN;
 use crate::judge::Tally;
-use crate::process::{within, Recipe, Server, Step};
+use crate::process::{within, Recipe, Server};
 use crate::round::Proto;
 use crate::skip::find;
+use crate::steps::Step;
 use crate::tools::curl;
 
 const PIECE: usize = 64 * 1024;
-const PIECES: usize = 128;
+const PIECES: usize = 64;
 const EACH: usize = 10;
 
 /// When the client is rejected.
@@ -67,8 +68,8 @@ async fn upload(addr: SocketAddr, proto: Proto) -> BoxFuture<'static, Uploading>
 }
 
 /// Whether curl sees the 503.
-async fn curl_upload(addr: SocketAddr, proto: Proto) -> Result<(), String> {
-    let mut child = curl(Command::new("curl"), proto)
+async fn curl_upload(addr: SocketAddr) -> Result<(), String> {
+    let mut child = curl(Command::new("curl"), Proto::Http1)
         .args(["--no-fail", "--output", "/dev/null", "--write-out"])
         .args(["%{http_code}", "--header", "expect:", "--data-binary", "@-"])
         .arg(format!("http://{addr}/upload?id=0"))
@@ -93,8 +94,9 @@ async fn curl_upload(addr: SocketAddr, proto: Proto) -> Result<(), String> {
 async fn uploads(addr: SocketAddr, proto: Proto) -> Vec<Result<(), String>> {
     let by_hyper = (0..EACH).map(|_| async move { is_rejected(upload(addr, proto).await.await) });
     let mut all: Vec<_> = by_hyper.map(FutureExt::boxed).collect();
-    if find("curl").is_some() {
-        all.extend((0..EACH / 5).map(|_| curl_upload(addr, proto).boxed()));
+    // Over HTTP/2 curl 7.88 shows no response that comes before the end of its upload, whatever the server.
+    if proto == Proto::Http1 && find("curl").is_some() {
+        all.extend((0..EACH / 5).map(|_| curl_upload(addr).boxed()));
     }
     within("every upload ends", join_all(all)).await
 }
