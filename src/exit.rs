@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use crate::front::Front;
 use crate::latch::{Fired, Latch};
 use crate::DrainReason;
 
@@ -13,6 +14,7 @@ pub(crate) struct Exit {
     reason: Mutex<Option<DrainReason>>,
     requested: Latch,
     accept_closed: Latch,
+    pub(crate) front: Front,
     #[cfg(feature = "server")]
     exempts: std::sync::atomic::AtomicBool,
 }

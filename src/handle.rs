@@ -250,6 +250,12 @@ impl DrainHandle {
         self.exit.accept_closed()
     }
 
+    /// Returns how many were cut in the drain that is on, by whatever call.
+    #[cfg(feature = "shutdown")]
+    pub(crate) fn cut_so_far(&self) -> usize {
+        self.now().cut_so_far()
+    }
+
     #[cfg(feature = "shutdown")]
     pub(crate) fn exit(&self) -> &Exit {
         &self.exit

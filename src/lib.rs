@@ -162,6 +162,8 @@ mod exempt;
 mod exit;
 #[cfg(feature = "axum")]
 mod extract;
+#[cfg(feature = "shutdown")]
+mod front;
 mod future;
 mod grpc;
 mod guard;
@@ -237,6 +239,7 @@ pub use self::stream::{
 #[cfg(feature = "shutdown")]
 pub use self::{
     exit::AcceptClosed,
+    front::FrontReport,
     shutdown::{
         Cut, HookOutcome, HookReport, HookStage, OnSignal, PhaseTimes, Shutdown, ShutdownReport,
         Signals, Stop, StopAccepting, Timeouts,

@@ -43,6 +43,7 @@ pub struct DrainListener {
     socket: Socket,
     local_addr: SocketAddr,
     closing: AcceptClosed,
+    handle: DrainHandle,
     failing: Rarely,
 }
 
@@ -73,10 +74,12 @@ impl DrainListener {
     ///
     /// Those of [`TcpListener::local_addr`].
     pub fn new(listener: TcpListener, handle: &DrainHandle) -> io::Result<Self> {
+        handle.exit().front.counts_connections();
         Ok(Self {
             local_addr: listener.local_addr()?,
             socket: Socket::Open(listener),
             closing: handle.accept_closed(),
+            handle: handle.clone(),
             failing: Rarely::default(),
         })
     }
@@ -107,7 +110,10 @@ impl DrainListener {
                 Socket::Closed => std::future::pending().await,
             };
             match accepted {
-                Ok(accepted) => return accepted,
+                Ok(accepted) => {
+                    self.handle.exit().front.connected();
+                    return accepted;
+                }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     self.failing.write(|| {

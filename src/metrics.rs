@@ -17,6 +17,12 @@ const REJECTED: &str = "tower_drain_rejected_total";
 const PHASE: &str = "tower_drain_phase";
 const DURATION: &str = "tower_drain_duration_seconds";
 const CUT: &str = "tower_drain_cut_total";
+#[cfg(feature = "shutdown")]
+const READINESS_ASKED: &str = "tower_drain_readiness_asked";
+#[cfg(feature = "shutdown")]
+const LATE_CONNECTIONS: &str = "tower_drain_late_connections";
+#[cfg(feature = "shutdown")]
+const LATE_REQUESTS: &str = "tower_drain_late_requests";
 
 const PHASES: [Phase; 4] = [
     Phase::Serving,
@@ -47,6 +53,7 @@ impl DrainHandle {
     /// | `tower_drain_phase{phase=".."}` | gauge | 1 for the phase that is on, 0 for the others: `serving`, `lame_duck`, `draining`, `drained` |
     /// | `tower_drain_duration_seconds` | histogram | of each drain that reached its end: from the begin of rejecting until nothing was in flight |
     /// | `tower_drain_cut_total` | counter | requests and tracked futures that were cut in drains that reached their end |
+    /// | `tower_drain_readiness_asked`, `tower_drain_late_connections`, `tower_drain_late_requests` | gauges | what [`FrontReport`](crate::FrontReport) has, once the lame duck of a shutdown is over (feature `shutdown`) |
     ///
     /// The names follow the [conventions of Prometheus](https://prometheus.io/docs/practices/naming/). A label that tells
     /// several handles apart is added by the recorder, such as one of `metrics_util::layers`.
@@ -100,6 +107,17 @@ impl RecordMetrics {
         for phase in PHASES {
             let is_on = u8::from(phase == status.phase);
             gauge!(PHASE, "phase" => phase.as_str()).set(is_on);
+        }
+        #[cfg(feature = "shutdown")]
+        if let Some(front) = self.handle.exit().front.report() {
+            let set = |name: &'static str, figure: Option<u64>| {
+                if let Some(figure) = figure {
+                    gauge!(name).set(figure as f64);
+                }
+            };
+            set(READINESS_ASKED, front.readiness_asked);
+            set(LATE_CONNECTIONS, front.late_connections);
+            set(LATE_REQUESTS, front.late_requests);
         }
     }
 
@@ -180,6 +198,25 @@ fn describe() {
         "From the begin of rejecting until nothing was in flight."
     );
     describe_counter!(CUT, count, "Requests and tracked futures that were cut.");
+    #[cfg(feature = "shutdown")]
+    {
+        let last = "the last second of the lame duck";
+        describe_gauge!(
+            READINESS_ASKED,
+            count,
+            "How often readiness was asked since it answers 503."
+        );
+        describe_gauge!(
+            LATE_CONNECTIONS,
+            count,
+            format!("Connections that came in {last}.")
+        );
+        describe_gauge!(
+            LATE_REQUESTS,
+            count,
+            format!("Requests that came in {last}.")
+        );
+    }
     // So that it is there, and zero, before the first drain has ended.
     counter!(CUT).increment(0);
 }

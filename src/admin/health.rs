@@ -19,6 +19,8 @@ impl DrainHandle {
 
     /// A service that answers 200 while serving, and 503 from the lame duck on. See [`Readiness`].
     pub fn readiness(&self) -> Readiness {
+        #[cfg(feature = "shutdown")]
+        self.exit().front.has_readiness();
         Readiness(self.clone())
     }
 }
@@ -84,6 +86,10 @@ impl<B> Service<Request<B>> for Readiness {
                 Phase::Serving => StatusCode::OK,
                 _ => StatusCode::SERVICE_UNAVAILABLE,
             };
+            #[cfg(feature = "shutdown")]
+            if phase != Phase::Serving {
+                self.0.exit().front.was_asked();
+            }
             reply::text(status, format!("{phase}\n"))
         })
     }

@@ -133,6 +133,8 @@ pub(super) fn get<B>(
     request: &Request<B>,
     answer: impl FnOnce() -> Reply,
 ) -> Ready<Result<Reply, Infallible>> {
+    #[cfg(feature = "shutdown")]
+    handle.exit().front.probed();
     let reply = match *request.method() {
         Method::GET | Method::HEAD => answer(),
         ref other => Refusal::method(other, ALLOWED).reply(),

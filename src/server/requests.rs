@@ -48,6 +48,7 @@ where
     type Future = Answer<S, S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        self.handle.exit().front.requested();
         let asked = Asked::of(&request);
         self.tally
             .called(asked.is_http2(), !request.body().is_end_stream());

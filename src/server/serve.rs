@@ -106,6 +106,8 @@ where
 {
     let app = router::ready(app);
     let mut door = Door::new(listener);
+    handle.exit().front.counts_connections();
+    handle.exit().front.counts_requests();
     let mut connections = Connections::new(stages.connections);
     let mut accept_closed = Once::new(stages.accept_closed);
     let mut stop = Once::new(stages.stop);
@@ -147,6 +149,7 @@ where
         });
         match event.await {
             Event::Accepted(Some((handshake, peer))) => {
+                handle.exit().front.connected();
                 let address: &dyn Any = &peer;
                 connections.add(address.downcast_ref().copied(), |tally| {
                     let origin = Origin::new(PeerAddr(peer));

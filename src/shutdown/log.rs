@@ -7,7 +7,7 @@ use super::report::{HookOutcome, HookStage};
 use super::rules::Heard;
 use super::timeouts::Budget;
 use super::ShutdownReport;
-use crate::{BoxError, DrainHandle, DrainReason, Straggler};
+use crate::{BoxError, DrainHandle, DrainReason, FrontReport, Straggler};
 
 macro_rules! line {
     ($level:ident, $($rest:tt)*) => {
@@ -69,6 +69,30 @@ pub(super) fn step(step: &'static str, at_most: Duration, handle: &DrainHandle) 
         in_flight = handle.in_flight(),
         "{step}"
     );
+}
+
+/// What came in the last second of the lame duck.
+pub(super) fn front(seen: &FrontReport) {
+    let (readiness_asked, late_connections) = (seen.readiness_asked, seen.late_connections);
+    let late_requests = seen.late_requests;
+    if seen.still_sends() {
+        line!(
+            warn,
+            readiness_asked,
+            late_connections,
+            late_requests,
+            "the front still sends: {seen}; let it check readiness, or set a longer GRACEFUL_SHUTDOWN_LAME_DUCK, or \
+             stop accepting at the lame duck if it has no checks"
+        );
+    } else {
+        line!(
+            info,
+            readiness_asked,
+            late_connections,
+            late_requests,
+            "the front: {seen}"
+        );
+    }
 }
 
 pub(super) fn signal(name: &'static str, heard: Heard) {

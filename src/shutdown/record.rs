@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::hooks::{Hook, Hooks};
 use super::report::{HookOutcome, HookReport, HookStage, PhaseTimes, ShutdownReport};
-use crate::{DrainHandle, DrainReason, Straggler};
+use crate::{DrainHandle, DrainReason, FrontReport, Straggler};
 
 #[derive(Debug)]
 pub(super) struct Record {
@@ -16,7 +16,7 @@ pub(super) struct Record {
     rejected_before: u64,
     pub(super) phases: PhaseTimes,
     pub(super) in_flight: usize,
-    pub(super) cut: usize,
+    pub(super) front: Option<FrontReport>,
     pub(super) still_held: Vec<Straggler>,
     pub(super) unflushed: usize,
     /// What the drain did not need of its time.
@@ -38,7 +38,7 @@ impl Record {
             rejected_before: handle.status().rejected,
             phases: PhaseTimes::default(),
             in_flight: 0,
-            cut: 0,
+            front: None,
             still_held: Vec::new(),
             unflushed: 0,
             left_of_drain: Duration::ZERO,
@@ -69,7 +69,9 @@ impl Record {
             took: self.began.elapsed(),
             phases: self.phases,
             in_flight: self.in_flight,
-            cut: self.cut,
+            // By the sequence or by hand.
+            cut: handle.cut_so_far(),
+            front: self.front,
             still_held: self.still_held.clone(),
             unflushed: self.unflushed,
             rejected: handle.status().rejected - self.rejected_before,

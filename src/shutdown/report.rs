@@ -5,7 +5,7 @@ use std::fmt;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
-use crate::{DrainReason, Straggler};
+use crate::{DrainReason, FrontReport, Straggler};
 
 /// What a [`Shutdown`](crate::Shutdown) came to: the last trace of a process.
 ///
@@ -21,7 +21,7 @@ pub struct ShutdownReport {
     pub phases: PhaseTimes,
     /// How many were in flight when rejecting began.
     pub in_flight: usize,
-    /// How many requests and tracked futures were cut.
+    /// How many requests and tracked futures were cut, by the sequence or by hand.
     pub cut: usize,
     /// Who was still held when the server had returned.
     pub still_held: Vec<Straggler>,
@@ -30,6 +30,8 @@ pub struct ShutdownReport {
     pub unflushed: usize,
     /// How many requests were rejected since the trigger.
     pub rejected: u64,
+    /// What was seen of the front in the lame duck; `None` if there was none, or it was not waited for.
+    pub front: Option<FrontReport>,
     /// Every hook, in the order in which they were set, stage by stage.
     pub hooks: Vec<HookReport>,
 }
@@ -177,6 +179,9 @@ impl fmt::Display for ShutdownReport {
             "\nrequests    {} in flight at the drain, {} cut, {} rejected, {} unflushed",
             self.in_flight, self.cut, self.rejected, self.unflushed
         )?;
+        if let Some(front) = &self.front {
+            write!(f, "\nfront       {front}")?;
+        }
         for straggler in &self.still_held {
             write!(f, "\nstill held  {straggler}")?;
         }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{sleep, Instant};
+use tokio::time::{sleep, sleep_until, Instant};
 
 use super::builder::StopAccepting;
 use super::ear::Hurry;
@@ -19,6 +19,8 @@ use crate::latch::Latch;
 use crate::race::{race, Either};
 use crate::{DrainHandle, Straggler, StragglerPhase};
 
+/// How much of the end of the lame duck is watched for what still comes.
+const LAST: Duration = Duration::from_secs(1);
 const PROGRESS: Duration = Duration::from_secs(5);
 /// For cut requests to be dropped by their tasks before it is told who is still held. It is part of the closing.
 const UNWIND: Duration = Duration::from_millis(100);
@@ -101,8 +103,18 @@ impl Sequence {
         log::step("lame duck", limit, &self.handle);
         let began = Instant::now();
         if !limit.is_zero() {
+            let front = &self.handle.exit().front;
+            let watched = async {
+                sleep(limit.saturating_sub(LAST)).await;
+                front.watch();
+                sleep_until(began + limit).await;
+            };
             let hurried = race(self.hurry.cut.fired(), self.server.ended());
-            race(hurried, sleep(limit)).await;
+            if let Either::Second(()) = race(hurried, watched).await {
+                let seen = front.conclude();
+                log::front(&seen);
+                record.front = Some(seen);
+            }
         }
         record.phases.lame_duck = began.elapsed();
     }
@@ -135,7 +147,7 @@ impl Sequence {
         record.in_flight = self.handle.in_flight();
         log::step("drain", self.timeouts.drain, &self.handle);
         let began = Instant::now();
-        let is_drained = self.wait_for_drain(record).await;
+        let is_drained = self.wait_for_drain().await;
         record.phases.drain = began.elapsed();
         if is_drained {
             record.left_of_drain = self.timeouts.drain.saturating_sub(began.elapsed());
@@ -145,15 +157,11 @@ impl Sequence {
     }
 
     /// Whether everything ended before the time was over or a cut was asked for.
-    async fn wait_for_drain(&mut self, record: &mut Record) -> bool {
+    async fn wait_for_drain(&mut self) -> bool {
         let drained = self.handle.wait_for_drain(self.timeouts.drain);
         let drained = with_progress("drain", &self.handle, drained);
         match race(drained, self.hurry.cut.fired()).await {
-            Either::First(Ok(report)) => {
-                // By hand, on the handle.
-                record.cut += report.cut;
-                true
-            }
+            Either::First(Ok(_)) => true,
             Either::First(Err(_)) | Either::Second(()) => false,
         }
     }
@@ -162,7 +170,7 @@ impl Sequence {
         self.hurry.cut.fire();
         let began = Instant::now();
         let before = self.handle.stragglers();
-        record.cut += self.handle.cut();
+        self.handle.cut();
         log::step("cut", UNWIND, &self.handle);
         let limit = UNWIND.min(self.timeouts.close);
         let _ = race(self.handle.wait_for_drain(Duration::MAX), sleep(limit)).await;

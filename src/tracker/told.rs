@@ -61,6 +61,13 @@ impl Tracker {
         lock(&self.state).drain.as_ref().map(|drain| drain.nonce)
     }
 
+    /// Returns how many were cut in the drain that is on.
+    #[cfg(feature = "shutdown")]
+    pub(crate) fn cut_so_far(&self) -> usize {
+        let state = lock(&self.state);
+        state.drain.as_ref().map_or(0, |drain| drain.cut)
+    }
+
     pub(crate) fn reason(&self) -> Option<DrainReason> {
         let state = lock(&self.state);
         state.drain.as_ref().map(|drain| drain.reason.clone())

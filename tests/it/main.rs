@@ -67,6 +67,8 @@ mod rules_rejection;
 mod rules_resume;
 #[cfg(feature = "shutdown")]
 mod shutdown_cut;
+#[cfg(all(feature = "admin", feature = "axum", feature = "server"))]
+mod shutdown_front;
 #[cfg(feature = "shutdown")]
 mod shutdown_hooks;
 #[cfg(feature = "axum")]

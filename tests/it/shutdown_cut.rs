@@ -204,3 +204,29 @@ async fn timeouts_of_zero_cut_at_once() {
     timeline.assert_now(0.0);
     assert_eq!(report.cut, 1);
 }
+
+/// One request is cut by hand while it drains, and a guard outlives the drain. It ends during the close, so that nothing
+/// but the cut is left to tell.
+#[tokio::test(start_paused = true)]
+async fn what_was_cut_by_hand_is_in_the_report_of_a_drain_that_times_out() {
+    let handle = DrainHandle::new();
+    let guard = handle.try_guard().unwrap();
+    work(&handle, 1000.0);
+    let by_hand = handle.clone();
+    tokio::spawn(async move {
+        by_hand.draining().await;
+        tokio::time::sleep(s(1.0)).await;
+        assert_eq!(by_hand.cut(), 1);
+        guard.cut().await;
+        tokio::time::sleep(s(61.0)).await;
+        drop(guard);
+    });
+    let report = Shutdown::new(handle.clone())
+        .timeouts(timeouts())
+        .trigger(after(0.0))
+        .run(|stop| server(stop, handle.clone(), Timeline::new()))
+        .await
+        .unwrap();
+    assert_eq!(report.cut, 1);
+    assert_exit(&report, false);
+}

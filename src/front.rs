@@ -1,0 +1,146 @@
+//! What a server can see of the front that routes to it: whether it was told of the stop.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What was seen of the front during the lame duck, in [`ShutdownReport`](crate::ShutdownReport::front).
+///
+/// A front that was told sends nothing in the last second of the lame duck. One that was not told goes on, and its
+/// users see refused connections once the socket is closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FrontReport {
+    /// How often the handle's readiness service has answered 503. `None` if it was never made, so that something else
+    /// answers for readiness, or nothing does.
+    pub readiness_asked: Option<u64>,
+    /// How many connections came in the last second of the lame duck, at most one for each probe left out. `None` from a
+    /// server that does not count them: [`serve`](crate::Shutdown::serve) and `DrainListener` do.
+    pub late_connections: Option<u64>,
+    /// How many requests came in that second, probes left out. `None` from a server that does not count them: `serve`
+    /// does.
+    pub late_requests: Option<u64>,
+}
+
+impl FrontReport {
+    /// Returns `true` if connections or requests still came.
+    pub fn still_sends(&self) -> bool {
+        self.late_connections.unwrap_or(0) > 0 || self.late_requests.unwrap_or(0) > 0
+    }
+}
+
+impl fmt::Display for FrontReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figure = |figure: Option<u64>| figure.map_or("?".into(), |figure| figure.to_string());
+        write!(
+            f,
+            "readiness asked {} times, {} connections and {} requests in the last second",
+            figure(self.readiness_asked),
+            figure(self.late_connections),
+            figure(self.late_requests),
+        )
+    }
+}
+
+/// A count that stays unknown until something counts.
+#[derive(Debug, Default)]
+struct Count {
+    is_known: AtomicBool,
+    count: AtomicU64,
+}
+
+/// Relaxed throughout: the figures are for people, and guard nothing.
+impl Count {
+    fn begins(&self) {
+        self.is_known.store(true, Ordering::Relaxed);
+    }
+
+    fn add(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<u64> {
+        let is_known = self.is_known.load(Ordering::Relaxed);
+        is_known.then(|| self.count.load(Ordering::Relaxed))
+    }
+}
+
+/// What the servers and probes of a handle count. Nothing counts while it serves.
+#[derive(Debug, Default)]
+pub(crate) struct Front {
+    readiness: Count,
+    connections: Count,
+    requests: Count,
+    /// Requests for liveness, readiness and status.
+    probes: Count,
+    /// The last second of the lame duck.
+    is_late: AtomicBool,
+    report: Mutex<Option<FrontReport>>,
+}
+
+#[cfg_attr(not(feature = "server"), allow(dead_code))]
+impl Front {
+    pub(crate) fn has_readiness(&self) {
+        self.readiness.begins();
+    }
+
+    /// Readiness has answered 503.
+    pub(crate) fn was_asked(&self) {
+        self.readiness.add();
+    }
+
+    pub(crate) fn probed(&self) {
+        if self.is_late() {
+            self.probes.add();
+        }
+    }
+
+    pub(crate) fn counts_connections(&self) {
+        self.connections.begins();
+    }
+
+    pub(crate) fn counts_requests(&self) {
+        self.requests.begins();
+    }
+
+    pub(crate) fn connected(&self) {
+        if self.is_late() {
+            self.connections.add();
+        }
+    }
+
+    pub(crate) fn requested(&self) {
+        if self.is_late() {
+            self.requests.add();
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        self.is_late.load(Ordering::Relaxed)
+    }
+
+    /// The last second has begun.
+    pub(crate) fn watch(&self) {
+        self.is_late.store(true, Ordering::Relaxed);
+    }
+
+    /// The last second is over.
+    pub(crate) fn conclude(&self) -> FrontReport {
+        self.is_late.store(false, Ordering::Relaxed);
+        let probes = self.probes.count.load(Ordering::Relaxed);
+        let without_probes = |count: u64| count.saturating_sub(probes);
+        let report = FrontReport {
+            readiness_asked: self.readiness.get(),
+            late_connections: self.connections.get().map(without_probes),
+            late_requests: self.requests.get().map(without_probes),
+        };
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+        report
+    }
+
+    /// Returns what was seen, once the lame duck of a shutdown is over.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn report(&self) -> Option<FrontReport> {
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
