@@ -165,6 +165,7 @@ mod grpc;
 mod guard;
 mod handle;
 mod head;
+mod headers;
 #[cfg(any(feature = "agent", feature = "shutdown"))]
 mod latch;
 mod layer;
