@@ -188,6 +188,8 @@ mod service;
 #[cfg(feature = "shutdown")]
 mod shutdown;
 mod slot;
+#[cfg(any(feature = "stream", feature = "testing"))]
+mod sse;
 mod status;
 #[cfg(feature = "stream")]
 mod stream;
