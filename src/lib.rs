@@ -228,6 +228,8 @@ pub use self::admin::{
 pub use self::agent::{BeatOutcome, Beating, GoodbyeListener, GoodbyeSaid, Heartbeat, Watchdog};
 #[cfg(any(feature = "agent", feature = "shutdown"))]
 pub use self::env::ConfigError;
+#[cfg(feature = "stream")]
+pub use self::error::BreakError;
 #[cfg(feature = "axum")]
 pub use self::extract::NoGuard;
 #[cfg(feature = "stream")]
