@@ -15,6 +15,8 @@ use crate::stream::Ending;
 #[cfg(not(feature = "stream"))]
 use crate::tracker::Wakes;
 use crate::tracker::{Admitted, Called, Kept, Place};
+#[cfg(feature = "stream")]
+use crate::BreakError;
 use crate::{grpc, BoxError, CutError, StragglerPhase};
 
 pin_project! {
@@ -64,6 +66,9 @@ pub(crate) enum End {
     /// By a policy, after these last bytes.
     #[cfg(feature = "stream")]
     Clean(Option<Bytes>),
+    /// By a policy, so that it cannot be taken for complete.
+    #[cfg(feature = "stream")]
+    Broken,
 }
 
 /// Ends what is counted before its place and the count.
@@ -126,6 +131,15 @@ impl Watch {
         matches!(&self.place, Some(place) if place.has_ended)
     }
 
+    /// Whether the rest of the inner body is left out, whatever it says of itself.
+    #[inline]
+    fn is_shortened(&self) -> bool {
+        #[cfg(feature = "stream")]
+        return matches!(&*self.ending, Some(ending) if ending.is_shortened());
+        #[cfg(not(feature = "stream"))]
+        false
+    }
+
     fn ends_in_trailers(&self) -> bool {
         matches!(&self.place, Some(place) if place.ends_in_trailers)
     }
@@ -181,9 +195,13 @@ impl End {
             Self::Cut if ends_in_trailers => trailers(grpc::Status::Cancelled),
             Self::Cut => Some(Err(CutError::new().into())),
             #[cfg(feature = "stream")]
-            Self::Clean(_) if ends_in_trailers => trailers(grpc::Status::Unavailable),
+            Self::Clean(_) | Self::Broken if ends_in_trailers => {
+                trailers(grpc::Status::Unavailable)
+            }
             #[cfg(feature = "stream")]
             Self::Clean(bytes) => bytes.map(|bytes| Ok(Frame::data(bytes.into()))),
+            #[cfg(feature = "stream")]
+            Self::Broken => Some(Err(BreakError::new().into())),
         }
     }
 }
@@ -213,7 +231,7 @@ where
             return body.poll_frame(cx).map_err(Into::into);
         };
         if let Some(end) = watch.poll_end(held, cx) {
-            if !body.is_end_stream() {
+            if watch.is_shortened() || !body.is_end_stream() {
                 this.content.set(Content::Text { text: None });
                 return Poll::Ready(end.frame(watch.ends_in_trailers()));
             }
@@ -248,7 +266,7 @@ where
     #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Inner { body } => body.is_end_stream(),
+            Content::Inner { body } => !self.watch.is_shortened() && body.is_end_stream(),
             Content::Text { text } => text.is_none(),
         }
     }
@@ -256,6 +274,7 @@ where
     #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.content {
+            Content::Inner { .. } if self.watch.is_shortened() => SizeHint::default(),
             Content::Inner { body } => body.size_hint(),
             Content::Text { text } => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))

@@ -4,6 +4,8 @@ use http::header::{HeaderMap, HeaderValue, CONNECTION};
 use http::response::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 
+use crate::headers;
+
 /// What of the request decides whether its answer may close the connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
@@ -49,10 +51,5 @@ impl Peer {
 
 /// Whether one of the options is `close`, in any case (RFC 9110, section 7.6.1).
 pub(crate) fn says_close(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|token| token.trim().eq_ignore_ascii_case("close"))
+    headers::list(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case(b"close"))
 }

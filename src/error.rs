@@ -77,3 +77,26 @@ impl fmt::Display for CutError {
 }
 
 impl Error for CutError {}
+
+/// The error that a response body ends in which a [`StreamPolicy`](crate::StreamPolicy) breaks off, so that it cannot be
+/// taken for complete.
+#[cfg(feature = "stream")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakError(());
+
+#[cfg(feature = "stream")]
+impl BreakError {
+    pub(crate) const fn new() -> Self {
+        Self(())
+    }
+}
+
+#[cfg(feature = "stream")]
+impl fmt::Display for BreakError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the response was broken off: the service is shutting down, ask for it again")
+    }
+}
+
+#[cfg(feature = "stream")]
+impl Error for BreakError {}

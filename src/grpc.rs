@@ -3,10 +3,13 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue, CONTENT_TYPE};
 use http::Response;
 
-const GRPC: &[u8] = b"application/grpc";
-const WEB: &[u8] = b"application/grpc-web";
+use crate::headers::{after, content_type, essence};
+
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// What clients are told of a drain.
+pub(crate) const UNAVAILABLE: &str = "the service is shutting down";
 
 /// A status of the [gRPC specification](https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +22,7 @@ impl Status {
     pub(crate) fn headers(self) -> HeaderMap {
         let (code, message) = match self {
             Self::Cancelled => ("1", "the service did not wait for this call any longer"),
-            Self::Unavailable => ("14", "the service is shutting down"),
+            Self::Unavailable => ("14", UNAVAILABLE),
         };
         HeaderMap::from_iter([
             (STATUS, HeaderValue::from_static(code)),
@@ -37,24 +40,16 @@ pub(crate) enum Grpc {
 }
 
 impl Grpc {
+    /// Its [name](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests) may have a suffix, such as
+    /// `+proto`; so may that of [gRPC-Web](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md), `-text` as well.
     #[inline]
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        // A constant would be built anew, and dropped, at every look-up.
-        static NAME: HeaderName = CONTENT_TYPE;
-        if headers.is_empty() {
-            return None;
-        }
-        let value = headers.get(&NAME)?.as_bytes();
-        let starts_with = |prefix: &[u8]| {
-            value
-                .get(..prefix.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        let suffix = essence(after(content_type(headers), "application/grpc")?);
+        let (grpc, suffix) = match after(suffix, "-web") {
+            Some(suffix) => (Self::Web, after(suffix, "-text").unwrap_or(suffix)),
+            None => (Self::Native, suffix),
         };
-        match starts_with(GRPC) {
-            true if starts_with(WEB) => Some(Self::Web),
-            true => Some(Self::Native),
-            false => None,
-        }
+        matches!(suffix, [] | [b'+', ..]).then_some(grpc)
     }
 
     pub(crate) const fn content_type(self) -> HeaderValue {

@@ -169,6 +169,7 @@ mod grpc;
 mod guard;
 mod handle;
 mod head;
+mod headers;
 #[cfg(any(feature = "agent", feature = "shutdown"))]
 mod latch;
 mod layer;
@@ -191,6 +192,8 @@ mod service;
 #[cfg(feature = "shutdown")]
 mod shutdown;
 mod slot;
+#[cfg(any(feature = "stream", feature = "testing"))]
+mod sse;
 mod status;
 #[cfg(feature = "stream")]
 mod stream;
@@ -229,6 +232,8 @@ pub use self::admin::{
 pub use self::agent::{BeatOutcome, Beating, GoodbyeListener, GoodbyeSaid, Heartbeat, Watchdog};
 #[cfg(any(feature = "agent", feature = "shutdown"))]
 pub use self::env::ConfigError;
+#[cfg(feature = "stream")]
+pub use self::error::BreakError;
 #[cfg(feature = "axum")]
 pub use self::extract::NoGuard;
 #[cfg(feature = "stream")]

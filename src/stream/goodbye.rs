@@ -9,7 +9,8 @@ use super::retry::jittered_millis;
 /// The last event of a `text/event-stream` body that a [`StreamPolicy`](crate::StreamPolicy) ends.
 ///
 /// Clients have their own words for the end: `data: [DONE]` for the OpenAI API, `event: message_stop` for Anthropic's.
-/// The layer's [`goodbye`](crate::DrainLayer::goodbye) holds for every stream; one in a response's extensions wins.
+/// The layer's [`goodbye`](crate::DrainLayer::goodbye) holds for every stream; one in a response's extensions wins. Once a
+/// frame of the stream was shortened for it, it follows, also if a resume comes first.
 ///
 /// ```
 /// use std::time::Duration;

@@ -2,11 +2,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http::{Method, Request, Response};
 
-use super::retry::{accepts_event_stream, is_event_stream, retry_only};
+use super::manner::Manner;
+use super::retry::{accepts_event_stream, retry_only};
 use super::{Ending, Goodbye, StreamHead, StreamPolicy, StreamRequest};
 use crate::{DrainLayer, RequestHead, ResponseBody};
 
@@ -76,18 +77,12 @@ impl StreamConfig {
             let head = StreamHead::of(request?, response);
             Some(this.policy.as_ref()?(&head))
         });
-        let delay = policy.and_then(StreamPolicy::delay)?;
-        let headers = &response.headers;
-        if headers.contains_key(CONTENT_LENGTH) {
+        let (kind, delay) = policy.and_then(StreamPolicy::ending)?;
+        if response.headers.contains_key(CONTENT_LENGTH) {
             return None;
         }
-        let ending = Ending::new(delay, this.clone());
-        let is_events = headers.get(CONTENT_TYPE).is_some_and(is_event_stream)
-            && !headers.contains_key(CONTENT_ENCODING);
-        Some(Box::new(match is_events {
-            true => ending.with_goodbye(response.extensions.get().cloned()),
-            false => ending,
-        }))
+        let manner = Manner::of(kind, response)?;
+        Some(Box::new(Ending::new(delay, this.clone(), manner)))
     }
 }
 
@@ -106,7 +101,8 @@ impl<R> DrainLayer<R> {
     /// Asks `policy` for every response whose body has no exact size what becomes of it in a drain. Where it is not set,
     /// and no response brings a [`StreamPolicy`] in its extensions, the drain waits for every body.
     ///
-    /// A gRPC stream that is ended gets trailers with `grpc-status: 14` (`UNAVAILABLE`).
+    /// What an end looks like depends on the format of the body; see [`StreamPolicy`]. A gRPC stream that is ended gets
+    /// trailers with `grpc-status: 14` (`UNAVAILABLE`).
     #[must_use]
     pub fn stream_policy<F>(self, policy: F) -> Self
     where
@@ -118,8 +114,9 @@ impl<R> DrainLayer<R> {
     /// Puts one last event into every `text/event-stream` body that a policy ends; a [`Goodbye`] in the response's
     /// extensions wins.
     ///
-    /// It comes between two events. A stream in the middle of one goes on for at most 1 s until it ends, and after
-    /// that ends without a goodbye, as does one with a `content-encoding`.
+    /// It comes between two events, where a comment and `retry` are no event. A stream in the middle of an event, or of
+    /// a line, goes on for at most 1 s until that ends, and after that ends without a goodbye. One with a
+    /// `content-encoding` other than `identity` is not ended, and gets none.
     #[must_use]
     pub fn goodbye(self, goodbye: Goodbye) -> Self {
         self.stream(|config| config.goodbye = Some(goodbye))
@@ -132,13 +129,15 @@ impl<R> DrainLayer<R> {
         self.stream(|config| config.spread = window)
     }
 
-    /// Answers a rejected GET that accepts `text/event-stream` with 200, one `retry:` line of this delay, and the end,
-    /// before a [`rejection`](DrainLayer::rejection) is asked.
+    /// Answers a rejected GET whose `accept` names `text/event-stream` with 200, one `retry:` line of this delay, and the
+    /// end, before a [`rejection`](DrainLayer::rejection) is asked.
     ///
     /// A browser's `EventSource` gives up for good after any status but 200
     /// ([HTML, section 9.2.3](https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model)),
     /// and all it sends is GET. A POST that accepts the same, such as a call over MCP, would take the 200 for its
-    /// answer, and is rejected as ever.
+    /// answer, and is rejected as ever. So is a GET that gives it a weight of zero
+    /// ([RFC 9110, section 12.4.2](https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2)), or that accepts it by a range
+    /// alone, such as `*/*`: every client sends that.
     #[must_use]
     pub fn event_source_retry(self, delay: Duration) -> Self {
         self.stream(|config| config.event_source_retry = Some(delay))

@@ -1,12 +1,15 @@
 //! How open streams end when the service drains.
 
-mod boundary;
+mod base64;
 mod ending;
 mod ext;
+mod frames;
 mod goodbye;
 mod head;
 mod layer;
+mod manner;
 mod policy;
+mod records;
 mod retry;
 
 pub(crate) use self::{

@@ -16,6 +16,25 @@ use std::time::Duration;
 /// ```
 ///
 /// A body with a `content-length`, or of a known size, is never ended early, whatever its policy.
+///
+/// # Where a body ends
+///
+/// A clean end comes where the format of the body has one, which its `content-type` says:
+///
+/// | body | ends |
+/// |---|---|
+/// | `text/event-stream` | between two events ([HTML, section 9.2.6](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation)), after the [`Goodbye`](crate::Goodbye) if there is one |
+/// | `application/grpc` | between two messages, with `UNAVAILABLE` in its trailers |
+/// | `application/grpc-web`, also `-text` | between two messages, after [trailers in the body](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md) that say `UNAVAILABLE` |
+/// | `application/connect+json`, `+proto` or another | between two messages, after an [EndStreamResponse](https://connectrpc.com/docs/protocol/#error-end-stream) that says `unavailable` |
+/// | `application/x-ndjson`, `application/jsonl` and other names of JSON lines | between two lines |
+/// | `application/json-seq` ([RFC 7464](https://www.rfc-editor.org/rfc/rfc7464)) | between two records |
+/// | with a `content-encoding` other than `identity` | by itself only: the drain waits, because only the encoder can write its last bytes |
+/// | anything else | wherever it is. **A client cannot tell this end from that of a whole response**: [`Break`](Self::Break) says it |
+///
+/// A body in the middle of an event, message, line or record goes on until that ends, for at most 1 s. After that an
+/// event stream ends as it is, without a goodbye, and its client drops the event that is not whole; any other body ends
+/// in a [`BreakError`](crate::BreakError), or in gRPC in its trailers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamPolicy {
@@ -24,17 +43,33 @@ pub enum StreamPolicy {
     Wait,
     /// It ends cleanly as soon as rejecting begins. For a subscription that never ends by itself.
     End,
-    /// It ends cleanly that long after rejecting began, if it has not ended by itself. A resume disarms it.
+    /// It ends cleanly that long after rejecting began, if it has not ended by itself. A resume disarms it, and the
+    /// next drain arms it anew.
     EndAfter(Duration),
+    /// It ends in a [`BreakError`](crate::BreakError) as soon as rejecting begins, wherever it is and also if it is
+    /// encoded, or in gRPC in trailers that say `UNAVAILABLE`. For a response that must not be taken for whole, such as
+    /// a download or a JSON array.
+    Break,
+    /// [`Break`](Self::Break), that long after rejecting began, as for [`EndAfter`](Self::EndAfter).
+    BreakAfter(Duration),
+}
+
+/// How a body ends that a policy ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Clean,
+    Broken,
 }
 
 impl StreamPolicy {
-    /// How long after the begin it ends; `None` for never.
-    pub(crate) fn delay(self) -> Option<Duration> {
+    /// How it ends, and how long after the begin; `None` for not at all.
+    pub(super) fn ending(self) -> Option<(Kind, Duration)> {
         match self {
             Self::Wait => None,
-            Self::End => Some(Duration::ZERO),
-            Self::EndAfter(delay) => Some(delay),
+            Self::End => Some((Kind::Clean, Duration::ZERO)),
+            Self::EndAfter(delay) => Some((Kind::Clean, delay)),
+            Self::Break => Some((Kind::Broken, Duration::ZERO)),
+            Self::BreakAfter(delay) => Some((Kind::Broken, delay)),
         }
     }
 }

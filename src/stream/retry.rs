@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderValue, ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{HeaderMap, HeaderValue, CACHE_CONTROL, CONTENT_TYPE};
 use http::Response;
 
+use crate::headers::accepts_by_name;
 use crate::ResponseBody;
 
 const EVENT_STREAM: &str = "text/event-stream";
@@ -19,24 +20,8 @@ pub(super) fn part_of(spread: Duration) -> Duration {
     spread.mul_f64(fastrand::f64())
 }
 
-pub(super) fn is_event_stream(content_type: &HeaderValue) -> bool {
-    content_type
-        .to_str()
-        .is_ok_and(|value| media_type_is(value, EVENT_STREAM))
-}
-
 pub(super) fn accepts_event_stream(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|range| media_type_is(range, EVENT_STREAM))
-}
-
-fn media_type_is(value: &str, media_type: &str) -> bool {
-    let essence = value.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case(media_type)
+    accepts_by_name(headers, EVENT_STREAM)
 }
 
 /// An event stream of one `retry:` line. A browser's `EventSource` comes back after it; after a 503 it never does.

@@ -1,13 +1,13 @@
 use std::error::Error;
 use std::fmt;
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
 
 use super::events;
 use super::exchange::Seen;
 use crate::grpc::{self, Grpc};
-use crate::{rejection, words, BoxError, CutError};
+use crate::{headers, rejection, words, BoxError, CutError};
 
 /// How a request ended, as its client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,13 +102,11 @@ fn missing(method: &Method, seen: &Seen) -> Option<String> {
     {
         return Some("it ended without a `grpc-status`".into());
     }
-    let is_events = text(CONTENT_TYPE).is_some_and(|value| value.starts_with("text/event-stream"));
-    if is_events && !headers.contains_key(CONTENT_ENCODING) {
+    let is_events = headers::media_type(headers).eq_ignore_ascii_case(b"text/event-stream");
+    if is_events && !headers::is_encoded(headers) && events::ends_in_one(data) {
         let (_, rest) = events::all(data);
-        if events::has_begun(rest) {
-            let rest = String::from_utf8_lossy(rest);
-            return Some(format!("it ended inside the event {rest:?}"));
-        }
+        let rest = String::from_utf8_lossy(rest);
+        return Some(format!("it ended inside the event {rest:?}"));
     }
     None
 }

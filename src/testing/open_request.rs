@@ -77,7 +77,7 @@ impl OpenRequest {
     }
 
     /// Waits for the next server-sent event: its lines, such as `event: goodbye\ndata: bye`, without comments and the
-    /// empty line at its end. `None` once the answer has ended.
+    /// empty line at its end. A `retry` line alone is none. `None` once the answer has ended.
     ///
     /// # Panics
     ///
@@ -91,13 +91,13 @@ impl OpenRequest {
         let caller = Location::caller();
         async move {
             let read = self.read;
-            let has_event = |seen: &Seen| events::first(&seen.data[read..]).is_some();
+            let has_event = |seen: &Seen| events::first(&seen.data, read).is_some();
             self.wait_for("an event", caller, |seen| {
                 seen.end.is_some() || has_event(seen)
             })
             .await;
-            let (event, length) = events::first(&self.seen.borrow().data[read..])?;
-            self.read += length;
+            let (event, end) = events::first(&self.seen.borrow().data, read)?;
+            self.read = end;
             Some(event)
         }
     }

@@ -136,4 +136,14 @@ impl Tracker {
         let began = state.drain.as_ref()?.began.as_ref()?;
         Some(began.at)
     }
+
+    /// Keeps everything else out that takes the lock.
+    #[cfg(all(
+        test,
+        feature = "stream",
+        not(any(tower_drain_loom, tower_drain_shuttle))
+    ))]
+    pub(crate) fn locked(&self) -> impl Sized + '_ {
+        lock(&self.state)
+    }
 }

@@ -91,16 +91,29 @@ fn judge(stream: &[u8], before: usize, sent: &[u8]) {
     assert!(is_first || is_with_lf, "it ended elsewhere");
 }
 
-/// A second reading of the standard, of a whole stream at once: line ends are made alike, and an event ends at an empty
-/// line.
+/// A second reading of the standard, of a whole stream at once: line ends are made alike, and behind the last empty line
+/// there is nothing but whole lines that are comments or `retry`.
 fn is_between_events(stream: &[u8]) -> bool {
-    let mut lines = vec![b'\n'];
+    let stream = stream.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(stream);
+    let mut lines = vec![Vec::new()];
     let mut bytes = stream.iter().peekable();
     while let Some(&byte) = bytes.next() {
         if byte == b'\r' {
             bytes.next_if(|&&next| next == b'\n');
         }
-        lines.push(if byte == b'\r' { b'\n' } else { byte });
+        match byte {
+            b'\r' | b'\n' => lines.push(Vec::new()),
+            _ => lines.last_mut().expect("there is one").push(byte),
+        }
     }
-    lines == b"\n" || lines.ends_with(b"\n\n")
+    let unfinished = lines.pop().expect("there is one");
+    let mut last = lines
+        .rsplit(|line| line.is_empty())
+        .next()
+        .into_iter()
+        .flatten();
+    let is_nothing = |line: &Vec<u8>| {
+        matches!(line[..], [b':', ..]) || line.split(|&byte| byte == b':').next() == Some(b"retry")
+    };
+    unfinished.is_empty() && last.all(is_nothing)
 }

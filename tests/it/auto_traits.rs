@@ -31,6 +31,8 @@ fn every_type_may_go_to_other_threads_and_be_shared() {
     shared::<ShuttingDown>();
     shared::<ResumeError>();
     shared::<CutError>();
+    #[cfg(feature = "stream")]
+    shared::<BreakError>();
 }
 
 #[cfg(feature = "testing")]

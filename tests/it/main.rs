@@ -104,7 +104,17 @@ mod stragglers;
 #[cfg(feature = "stream")]
 mod streams;
 #[cfg(feature = "stream")]
+mod streams_break;
+#[cfg(feature = "stream")]
+mod streams_formats;
+#[cfg(feature = "stream")]
+mod streams_messages;
+#[cfg(feature = "stream")]
 mod streams_property;
+#[cfg(feature = "stream")]
+mod streams_rejected;
+#[cfg(feature = "stream")]
+mod streams_resume;
 #[cfg(feature = "stream")]
 mod streams_support;
 #[cfg(feature = "testing")]

@@ -123,6 +123,8 @@ fn a_content_type_that_is_not_grpc_gets_the_503() {
     for content_type in [
         "application/json",
         "application/grp",
+        "application/grpcx",
+        "application/grpc-webs",
         "text/application/grpc",
     ] {
         let headers = [("content-type", content_type)];

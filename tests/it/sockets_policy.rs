@@ -14,9 +14,9 @@ use crate::sockets_support::{drained, feed, once, piped, serve, Chunks, Server};
 const GOODBYE: &str = "event: goodbye\ndata: bye\n\n";
 
 /// An event stream that the policy ends, fed by the test.
-async fn ending() -> (Server, DrainHandle, Chunks) {
+async fn ending(policy: StreamPolicy) -> (Server, DrainHandle, Chunks) {
     let layer = DrainLayer::new()
-        .stream_policy(|_| StreamPolicy::End)
+        .stream_policy(move |_| policy)
         .goodbye(Goodbye::event("goodbye").data("bye"));
     let handle = layer.handle();
     let (chunks, body) = piped();
@@ -35,7 +35,7 @@ async fn ending() -> (Server, DrainHandle, Chunks) {
 
 #[tokio::test]
 async fn over_http_1_a_stream_that_is_ended_says_goodbye_and_has_its_last_chunk() {
-    let (server, handle, chunks) = ending().await;
+    let (server, handle, chunks) = ending(StreamPolicy::End).await;
     let mut client = Raw::connect(server.addr).await;
     client.ask("GET", "/events").await;
     client.until("\r\n\r\n").await.unwrap();
@@ -49,7 +49,7 @@ async fn over_http_1_a_stream_that_is_ended_says_goodbye_and_has_its_last_chunk(
 
 #[tokio::test]
 async fn over_http_2_a_stream_that_is_ended_says_goodbye_and_has_its_end_stream() {
-    let (server, handle, chunks) = ending().await;
+    let (server, handle, chunks) = ending(StreamPolicy::End).await;
     let mut client = Frames::connect(server.addr, 65_535).await;
     client.get(1, "/events").await;
     assert_eq!(client.next().await.kind, HEADERS);
@@ -66,5 +66,18 @@ async fn over_http_2_a_stream_that_is_ended_says_goodbye_and_has_its_end_stream(
         }
     }
     assert_eq!(last, GOODBYE.as_bytes());
+    drained.await;
+}
+
+#[tokio::test]
+async fn over_http_1_a_stream_that_is_broken_has_no_last_chunk() {
+    let (server, handle, chunks) = ending(StreamPolicy::Break).await;
+    let mut client = Raw::connect(server.addr).await;
+    client.ask("GET", "/events").await;
+    client.until("\r\n\r\n").await.unwrap();
+    feed(&chunks, "data: 1\n\n");
+    assert_eq!(client.chunk().await, Some(Some("data: 1\n\n".to_owned())));
+    let drained = drained(&handle);
+    assert_eq!(client.chunk().await, None, "it does not look complete");
     drained.await;
 }

@@ -1,4 +1,4 @@
-//! Whatever the bytes of a stream and wherever they are cut, its goodbye is whole and last.
+//! Whatever the bytes of a stream, wherever they are cut, and whenever a resume comes, its goodbye is whole and last.
 
 use std::task::Poll;
 
@@ -12,7 +12,8 @@ use crate::streams_support::{ending, events, frames, rest, serve};
 #[derive(Debug, PartialEq, Eq)]
 struct Event(Vec<String>);
 
-/// A reader of event streams after the standard's text; `None` if bytes are left that are no whole event.
+/// A reader of event streams after the standard's text, comments and `retry` left out; `None` if bytes are left that are
+/// no whole event.
 fn parse(text: &str) -> Option<Vec<Event>> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut events = Vec::new();
@@ -23,6 +24,7 @@ fn parse(text: &str) -> Option<Vec<Event>> {
         match line {
             "" if lines.is_empty() => {}
             "" => events.push(Event(std::mem::take(&mut lines))),
+            line if line.starts_with(':') || line.starts_with("retry:") => {}
             line => lines.push(line.to_owned()),
         }
     }
@@ -35,7 +37,12 @@ fn line_end() -> impl Strategy<Value = &'static str> {
 
 /// Whole events with line ends of every kind, a third kind of line end after another included.
 fn event_text() -> impl Strategy<Value = String> {
-    let line = ("[a-z]{1,6}: [a-z]{0,8}", line_end()).prop_map(|(line, end)| line + end);
+    let line = prop_oneof![
+        "[a-z]{1,6}: [a-z]{0,8}",
+        "(id|event|data):? ?[a-z]{0,3}",
+        "(retry)?: ?[a-z0-9]{0,3}",
+    ];
+    let line = (line, line_end()).prop_map(|(line, end)| line + end);
     let event = (proptest::collection::vec(line, 1..4), line_end());
     proptest::collection::vec(event.prop_map(|(lines, end)| lines.concat() + end), 1..6)
         .prop_map(|events| events.concat())
@@ -47,10 +54,11 @@ fn event_text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn whatever_the_frames_the_goodbye_is_the_last_event_and_all_others_are_whole(
+    fn whatever_the_frames_and_resumes_the_goodbye_is_the_last_event_and_all_others_are_whole(
         text in event_text(),
         cuts in proptest::collection::vec(0usize..200, 0..8),
         before in 0usize..9,
+        resumed in 0usize..9,
     ) {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (text.len() + 1)).collect();
         cuts.extend([0, text.len()]);
@@ -69,6 +77,9 @@ proptest! {
             for (at, piece) in pieces.iter().enumerate() {
                 if at == before {
                     layer.handle().begin_shutdown();
+                }
+                if let (true, Some(nonce)) = (at == resumed, layer.handle().nonce()) {
+                    layer.handle().resume(nonce).unwrap();
                 }
                 // Refused where the stream has ended already.
                 let _ = sender.send(Frame::data(Bytes::copy_from_slice(piece.as_bytes())));

@@ -6,15 +6,15 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use futures_util::{stream, StreamExt};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
 use tokio::sync::{mpsc, oneshot};
-use tokio_test::assert_pending;
 use tokio_test::task::{spawn, Spawn};
+use tokio_test::{assert_pending, assert_ready};
 use tower::{service_fn, Layer, ServiceExt};
-use tower_drain::{DrainLayer, Goodbye, Rejection, ResponseBody, StreamPolicy};
+use tower_drain::{BoxError, DrainLayer, Goodbye, Rejection, ResponseBody, StreamPolicy};
 
 pub(crate) type Frames = Pin<Box<dyn Body<Data = Bytes, Error = Infallible> + Send>>;
 pub(crate) type Sender = mpsc::UnboundedSender<Frame<Bytes>>;
@@ -95,4 +95,77 @@ pub(crate) const BYE: &str = "event: goodbye\ndata: bye\n\n";
 
 pub(crate) async fn rest(body: ResponseBody<Frames>) -> String {
     String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+/// A stream behind a layer that ends it.
+pub(crate) struct Stream {
+    pub(crate) layer: DrainLayer,
+    sender: Sender,
+    pub(crate) body: Spawn<ResponseBody<Frames>>,
+}
+
+impl Stream {
+    pub(crate) async fn of(content_type: &'static str) -> Self {
+        Self::encoded(content_type, &[]).await
+    }
+
+    pub(crate) async fn encoded(content_type: &'static str, codings: &[&'static str]) -> Self {
+        let layer = ending();
+        let (sender, body) = frames();
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        for coding in codings {
+            headers.append(CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        let body = spawn(serve(&layer, response).await);
+        Self {
+            layer,
+            sender,
+            body,
+        }
+    }
+
+    /// A call that is native gRPC both ways.
+    pub(crate) async fn grpc() -> Self {
+        let layer = ending();
+        let (sender, body) = frames();
+        let value = HeaderValue::from_static("application/grpc");
+        let request = Request::post("/").header(CONTENT_TYPE, &value);
+        let mut response = Response::new(body);
+        response.headers_mut().insert(CONTENT_TYPE, value);
+        let response = serve_to(&layer, request.body(()).unwrap(), response).await;
+        let body = spawn(response.into_body());
+        Self {
+            layer,
+            sender,
+            body,
+        }
+    }
+
+    pub(crate) fn begin(&self) {
+        self.layer.handle().begin_shutdown();
+    }
+
+    pub(crate) fn send(&self, data: impl AsRef<[u8]>) {
+        let data = Bytes::copy_from_slice(data.as_ref());
+        self.sender.send(Frame::data(data)).unwrap();
+    }
+
+    /// What is sent comes through as it is.
+    pub(crate) fn pass(&mut self, data: impl AsRef<[u8]>) {
+        self.send(&data);
+        let frame = assert_ready!(self.body.enter(|cx, body| body.poll_frame(cx)));
+        let passed = frame.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(passed, data.as_ref());
+    }
+
+    pub(crate) fn waits(&mut self) {
+        assert_pending!(self.body.enter(|cx, body| body.poll_frame(cx).map(|_| ())));
+    }
+
+    pub(crate) async fn rest(self) -> Result<Vec<u8>, BoxError> {
+        let collected = self.body.into_inner().collect().await?;
+        Ok(collected.to_bytes().to_vec())
+    }
 }

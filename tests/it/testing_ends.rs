@@ -177,6 +177,51 @@ async fn a_stream_that_stops_inside_an_event_has_failed() {
     assert_eq!(end, failed("it ended inside the event \"data: 2\""));
 }
 
+fn typed(headers: &'static [(header::HeaderName, &'static str)], text: &'static str) -> Answer {
+    let mut answer = Answer::new(Body::from(text));
+    for (name, value) in headers {
+        answer.headers_mut().insert(name, value.parse().unwrap());
+    }
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_stream_is_one_by_the_whole_name_of_its_type_and_in_any_case() {
+    for headers in [
+        &[(header::CONTENT_TYPE, "Text/Event-Stream; charset=utf-8")][..],
+        &[
+            (header::CONTENT_TYPE, "text/event-stream"),
+            (header::CONTENT_ENCODING, "identity"),
+        ],
+    ] {
+        let end = end_of(move || typed(headers, "data: 2")).await;
+        assert_eq!(end, failed("it ended inside the event \"data: 2\""));
+    }
+    for headers in [
+        &[(header::CONTENT_TYPE, "text/event-stream-index")][..],
+        &[
+            (header::CONTENT_TYPE, "text/event-stream"),
+            (header::CONTENT_ENCODING, "gzip"),
+        ],
+    ] {
+        assert_eq!(
+            end_of(move || typed(headers, "data: 2")).await,
+            End::Complete
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn comments_and_retry_lines_are_no_events() {
+    let mut open = answering(|| events(&[":\n\nretry: 1\n\n", "data: 1\n\n:\nretry: 2"]))
+        .open("/")
+        .await;
+    assert_eq!(open.next_event().await.as_deref(), Some("data: 1"));
+    assert_eq!(open.next_event().await, None);
+    assert_eq!(open.events(), ["data: 1"]);
+    assert_eq!(open.ended().await, End::Complete);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_shorter_than_promised_has_failed_unless_it_is_one_to_head() {
     let short = || {
