@@ -124,8 +124,8 @@ impl Front {
         self.is_late.store(true, Ordering::Relaxed);
     }
 
-    /// The last second is over.
-    pub(crate) fn conclude(&self) -> FrontReport {
+    /// The last second is over. Returns what was seen, or `None` if nothing counts.
+    pub(crate) fn conclude(&self) -> Option<FrontReport> {
         self.is_late.store(false, Ordering::Relaxed);
         let probes = self.probes.count.load(Ordering::Relaxed);
         let without_probes = |count: u64| count.saturating_sub(probes);
@@ -134,7 +134,8 @@ impl Front {
             late_connections: self.connections.get().map(without_probes),
             late_requests: self.requests.get().map(without_probes),
         };
-        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+        let report = Some(report).filter(|report| *report != FrontReport::default());
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
         report
     }
 

@@ -16,7 +16,7 @@ use super::body::HeldBody;
 use super::held::{Exemption, Held};
 use super::peer::Origin;
 use super::tally::Tally;
-use crate::connection::says_close;
+use crate::connection::{says_close, Peer};
 use crate::exempt::Exemptible;
 use crate::DrainHandle;
 
@@ -47,7 +47,14 @@ where
     type Error = S::Error;
     type Future = Answer<S, S::Future>;
 
+    /// A request that comes behind a response from before the stop, whose connection could not be said to close, is
+    /// served. Once requests are rejected it gets the layer's 503, unless clients and proxies repeat it by themselves
+    /// upon the end of the connection, which they do with safe methods (RFC 9110, section 9.2.2) and not upon a 503.
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let is_repeated = request.method().is_safe() && request.body().is_end_stream();
+        let is_last = self.tally.awaits_one();
+        let refuses = is_last && is_repeated && self.handle.is_draining();
+        let closes = is_last.then(|| Peer::of(&request));
         self.handle.exit().front.requested();
         let asked = Asked::of(&request);
         self.tally
@@ -61,12 +68,16 @@ where
         });
         let held = Held::new(self.tally.clone(), exemption);
         Answer {
-            state: State::Called {
-                app: self.app.clone(),
-                request: Some(request),
+            state: match refuses {
+                true => State::Refused,
+                false => State::Called {
+                    app: self.app.clone(),
+                    request: Some(request),
+                },
             },
             held: Some(held),
             asked,
+            closes,
         }
     }
 }
@@ -78,6 +89,8 @@ pin_project! {
         state: State<S, F>,
         held: Option<Held>,
         asked: Asked,
+        // The response ends the connection.
+        closes: Option<Peer>,
     }
 }
 
@@ -85,6 +98,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<S, F> {
         Called { app: S, request: Option<Request<Incoming>> },
+        Refused,
         Running { #[pin] future: F },
     }
 }
@@ -100,8 +114,17 @@ where
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
+                StateProjection::Refused => {
+                    if let Some(held) = &this.held {
+                        held.tally().refuses();
+                    }
+                    return Poll::Pending;
+                }
                 StateProjection::Running { future } => {
-                    let response = ready!(future.poll(cx))?;
+                    let mut response = ready!(future.poll(cx))?;
+                    if let Some(peer) = *this.closes {
+                        response = peer.closed(response);
+                    }
                     let held = this.held.take();
                     let http2 = this.asked.is_http2();
                     if let Some(held) = held.as_ref().filter(|_| !http2) {

@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::connections::Connections;
 use super::door::Door;
 use super::peer::Origin;
-use super::tally::{DRAINED, REJECT, STOP};
+use super::tally::{DRAINED, STOP};
 use super::{connection, router, Accept, PeerAddr};
 use crate::shutdown::stages::{Served, ServerStages};
 use crate::{BoxError, DrainHandle, Phase, Shutdown, ShutdownReport};
@@ -114,7 +114,6 @@ where
     let mut looked = Once::new(pending());
     let mut overdue = Once::new(stages.overdue);
     let mut abandon = Once::new(stages.abandon);
-    let mut rejecting = Once::new(pending());
     let mut drained = Once::new(drained(handle.clone()));
 
     loop {
@@ -133,8 +132,6 @@ where
                 Poll::Ready(Event::Looked)
             } else if connections.poll_read(cx).is_ready() {
                 Poll::Ready(Event::Read)
-            } else if rejecting.poll(cx) {
-                Poll::Ready(Event::Rejecting)
             } else if drained.poll(cx) {
                 Poll::Ready(Event::Drained)
             } else if overdue.poll(cx) {
@@ -159,14 +156,10 @@ where
             Event::Accepted(None) => connections.stops_listening(),
             Event::Ended => {}
             Event::CloseDoor => door.close(),
-            Event::Stop => {
-                looked = Once::new(look(connections.len()));
-                rejecting = Once::new(handle.draining());
-            }
+            Event::Stop => looked = Once::new(look(connections.len())),
             Event::Looked => connections.ask(),
             Event::Read if looked.is_over => connections.tell(STOP),
             Event::Read => {}
-            Event::Rejecting => connections.tell(REJECT),
             Event::Drained => connections.tell(DRAINED),
             Event::Overdue => connections.abandon_running(),
             Event::Abandon => {
@@ -187,7 +180,6 @@ enum Event<C> {
     Stop,
     Looked,
     Read,
-    Rejecting,
     Drained,
     Overdue,
     Abandon,

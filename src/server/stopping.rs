@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep};
 use super::closing::LINGER;
 use super::connection::{poll_until, Ended};
 use super::delivery::Delivery;
-use super::tally::{Standing, Tally, ABANDON, REJECT};
+use super::tally::{Standing, Tally, ABANDON};
 
 /// How long after it was accepted a connection may come with its first request although it was told to stop: its
 /// peer was let in before the socket closed, and has had no time to send. As long may a connection be idle after a
@@ -26,8 +26,6 @@ pub(super) struct Stopping<'a, C, G> {
     connection: Pin<&'a mut C>,
     tally: &'a Tally,
     graceful: Option<G>,
-    /// The response that is sent says that the connection stays open, so the peer may send another request behind it.
-    keeps: bool,
     deadline: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
     /// The tally's, when the deadline was set by it.
@@ -46,11 +44,11 @@ where
         graceful: G,
     ) -> Self {
         tally.decide_quiet(LINGER);
+        tally.decide_one_more();
         Self {
             connection,
             tally,
             graceful: Some(graceful),
-            keeps: tally.keeps(),
             deadline: accepted + FIRST_REQUEST,
             sleep: None,
             activity: tally.activity(),
@@ -63,11 +61,10 @@ where
             if before.was_told(ABANDON) {
                 return Poll::Ready(self.abandoned(before));
             }
-            if self.connection.as_mut().poll(cx).is_ready() {
+            if self.connection.as_mut().poll(cx).is_ready() || self.tally.has_refused() {
                 return Poll::Ready(Ended::of(self.tally));
             }
-            self.keeps &= !before.was_told(REJECT);
-            if !self.tally.is_unused() && !self.keeps {
+            if !self.tally.is_unused() && !self.tally.awaits_one() {
                 if let Some(graceful) = self.graceful.take() {
                     graceful(self.connection.as_mut());
                     self.deadline = Instant::now() + PING;
@@ -87,7 +84,7 @@ where
                 return Poll::Pending;
             }
             match self.poll_idle(is_idle, cx) {
-                Poll::Ready(()) if self.keeps => self.keeps = false,
+                Poll::Ready(()) if self.tally.awaits_one() => self.tally.awaits_none(),
                 idle => return idle.map(|()| Ended::Done),
             }
         }
@@ -95,7 +92,7 @@ where
 
     /// Ready when a connection that has nothing of the drain's in flight need not wait for its peer any longer.
     fn poll_idle(&mut self, is_idle: bool, cx: &mut Context<'_>) -> Poll<()> {
-        if self.keeps || !is_idle || self.tally.is_quiet() {
+        if self.tally.awaits_one() || !is_idle || self.tally.is_quiet() {
             return poll_until(&mut self.sleep, self.deadline, cx);
         }
         let delivery = self.tally.delivery();

@@ -21,9 +21,7 @@ pub(super) const STOP: usize = 1;
 pub(super) const DRAINED: usize = 2;
 /// Drop everything.
 pub(super) const ABANDON: usize = 4;
-/// The layer rejects new requests.
-pub(super) const REJECT: usize = 8;
-const ONE: usize = 16;
+const ONE: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Tally {
@@ -44,6 +42,10 @@ pub(super) struct Tally {
     uploads: AtomicBool,
     /// The last response has begun and leaves the connection open.
     keeps: AtomicBool,
+    /// It did so before the stop, so that one more request may come.
+    awaits_one: AtomicBool,
+    /// That one is not answered.
+    refuses: AtomicBool,
     /// The end of the last response is the end of the connection.
     ends_with_connection: AtomicBool,
     /// Its body has come to its end.
@@ -120,6 +122,8 @@ impl Tally {
             http2: Default::default(),
             uploads: Default::default(),
             keeps: Default::default(),
+            awaits_one: Default::default(),
+            refuses: Default::default(),
             ends_with_connection: Default::default(),
             has_ended: Default::default(),
             upgraded: Default::default(),
@@ -202,6 +206,7 @@ impl Tally {
         self.called.store(true, Ordering::Relaxed);
         self.heard.store(false, Ordering::Relaxed);
         self.keeps.store(false, Ordering::Relaxed);
+        self.awaits_one.store(false, Ordering::Relaxed);
         self.quiet.store(false, Ordering::Relaxed);
         self.http2.store(http2, Ordering::Relaxed);
         self.uploads.store(uploads, Ordering::Relaxed);
@@ -251,9 +256,28 @@ impl Tally {
         self.uploads.load(Ordering::Relaxed)
     }
 
-    /// Returns `true` while a response is sent on a connection that its head has left open.
-    pub(super) fn keeps(&self) -> bool {
-        self.keeps.load(Ordering::Relaxed) && self.standing().in_flight() > 0
+    /// Decides at the stop whether one more request may come: a response is sent whose head has left the connection
+    /// open.
+    pub(super) fn decide_one_more(&self) {
+        let keeps = self.keeps.load(Ordering::Relaxed) && self.standing().in_flight() > 0;
+        self.awaits_one.store(keeps, Ordering::Relaxed);
+    }
+
+    pub(super) fn awaits_one(&self) -> bool {
+        self.awaits_one.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn awaits_none(&self) {
+        self.awaits_one.store(false, Ordering::Relaxed);
+    }
+
+    /// The connection ends without another response.
+    pub(super) fn refuses(&self) {
+        self.refuses.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_refused(&self) -> bool {
+        self.refuses.load(Ordering::Relaxed)
     }
 
     /// Line ends between two requests are skipped by the parser, and begin none.

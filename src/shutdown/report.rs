@@ -30,7 +30,8 @@ pub struct ShutdownReport {
     pub unflushed: usize,
     /// How many requests were rejected since the trigger.
     pub rejected: u64,
-    /// What was seen of the front in the lame duck; `None` if there was none, or it was not waited for.
+    /// What was seen of the front in the lame duck. `None` if there was no lame duck, if it was cut short, or if neither
+    /// the server nor a readiness service counts.
     pub front: Option<FrontReport>,
     /// Every hook, in the order in which they were set, stage by stage.
     pub hooks: Vec<HookReport>,

@@ -111,9 +111,10 @@ impl Sequence {
             };
             let hurried = race(self.hurry.cut.fired(), self.server.ended());
             if let Either::Second(()) = race(hurried, watched).await {
-                let seen = front.conclude();
-                log::front(&seen);
-                record.front = Some(seen);
+                record.front = front.conclude();
+                if let Some(seen) = &record.front {
+                    log::front(seen);
+                }
             }
         }
         record.phases.lame_duck = began.elapsed();

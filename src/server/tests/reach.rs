@@ -84,14 +84,72 @@ async fn a_body_of_http_1_0_that_is_whole_ends_in_order() {
 #[tokio::test]
 async fn a_request_behind_a_response_that_began_before_the_stop_is_answered() {
     let (mut server, pieces, mut peer) = streaming(GET).await;
-    server.close_and_stop();
-    // A connection that was never used ends once all of them were told.
+    server.stop_and_be_heard().await;
     drop(pieces);
     read_until(&mut peer, "0\r\n\r\n").await;
     send(&mut peer, GET).await;
-    read_until(&mut peer, "hello").await;
-    server.handle.begin_shutdown();
+    let response = read_to_end(&mut peer).await;
+    assert!(response.contains("connection: close"), "{response}");
+    assert!(response.ends_with("hello"), "{response}");
+    assert_eq!(server.returned().await, 0);
+}
+
+/// What clients repeat by themselves is not answered, so that they do.
+#[tokio::test]
+async fn behind_it_and_rejected_only_what_is_not_repeated_is_answered() {
+    for (request, is_answered) in [
+        (GET, false),
+        (
+            b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n",
+            true,
+        ),
+        (
+            b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi",
+            true,
+        ),
+    ] {
+        let (mut server, pieces, mut peer) = streaming(GET).await;
+        server.handle.begin_shutdown();
+        server.stop_and_be_heard().await;
+        drop(pieces);
+        read_until(&mut peer, "0\r\n\r\n").await;
+        send(&mut peer, request).await;
+        let response = read_to_end(&mut peer).await;
+        assert_eq!(response.ends_with("hello"), is_answered, "{response}");
+        drop(peer);
+        assert_eq!(server.returned().await, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_it_half_a_second_is_waited_for_another_request() {
+    let (pipes, listener) = Pipes::new();
+    let go = Arc::new(Notify::new());
+    let gone = go.clone();
+    let mut server = Server::on(
+        listener,
+        service_fn(move |_| {
+            let go = go.clone();
+            async move {
+                let last = futures_util::stream::once(async move {
+                    go.notified().await;
+                    Ok::<_, Infallible>(Frame::data(Bytes::from("whole")))
+                });
+                Ok::<_, Infallible>(Response::new(StreamBody::new(last)))
+            }
+        }),
+    );
+    let mut peer = pipe(&pipes);
+    send(&mut peer, GET).await;
+    read_until(&mut peer, "\r\n\r\n").await;
+    server.close_and_stop();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    gone.notify_one();
+    read_until(&mut peer, "0\r\n\r\n").await;
+    let whole = tokio::time::Instant::now();
     assert_eq!(read_to_end(&mut peer).await, "");
+    assert_eq!(whole.elapsed(), Duration::from_millis(500));
+    drop(peer);
     assert_eq!(server.returned().await, 0);
 }
 

@@ -40,6 +40,7 @@ pub(super) struct Server {
     pub(super) handle: DrainHandle,
     pub(super) connections: watch::Receiver<usize>,
     pub(super) serving: JoinHandle<Result<Served, BoxError>>,
+    addr: Option<SocketAddr>,
     stop: Latch,
     _overdue: Latch,
     abandon: Latch,
@@ -71,6 +72,7 @@ impl Server {
             handle,
             connections,
             serving,
+            addr: None,
             stop,
             _overdue: overdue,
             abandon,
@@ -88,7 +90,9 @@ impl Server {
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        (Self::on(listener, app), addr)
+        let mut server = Self::on(listener, app);
+        server.addr = Some(addr);
+        (server, addr)
     }
 
     pub(super) fn close_socket(&self) {
@@ -102,6 +106,19 @@ impl Server {
     pub(super) fn close_and_stop(&self) {
         self.close_socket();
         self.stop();
+    }
+
+    /// Closes the socket and stops, and returns when the connections have heard of it.
+    pub(super) async fn stop_and_be_heard(&mut self) {
+        let tcp = self.addr.expect("a server over TCP");
+        let mut idle = connect(tcp).await;
+        send(&mut idle, GET).await;
+        read_until(&mut idle, "\r\n\r\n").await;
+        self.close_and_stop();
+        let mut rest = Vec::new();
+        within("the idle one to hear", idle.read_to_end(&mut rest))
+            .await
+            .unwrap();
     }
 
     pub(super) fn abandon(&self) {
