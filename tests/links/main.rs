@@ -89,7 +89,7 @@ links! {
     streams_of_a_peer_that_acknowledges_no_ping: Kind::NoPingBusy,
     a_link_that_goes_with_the_process: Kind::LinkTakenAway,
     ten_requests_in_a_backlog_without_a_file_left: Kind::NoFiles,
-    a_hundred_requests_in_their_sockets_at_the_stop: Kind::AtTheStop,
+    requests_in_their_sockets_at_the_stop: Kind::AtTheStop,
     a_cut_over_http_1_0_has_no_clean_end: Kind::CutHttp10,
     uploads_rejected_in_a_drain_for_maintenance: Kind::Upload(When::Maintenance),
     uploads_rejected_before_the_stop: Kind::Upload(When::AfterDrain),
