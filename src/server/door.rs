@@ -8,10 +8,9 @@ use std::time::Duration;
 use tokio::time::{sleep, Sleep};
 
 use super::Accept;
-use crate::backlog::is_of_one_connection;
-use crate::lines::Rarely;
+use crate::backlog::Failing;
 
-/// Too many open files is what it is for; they close by themselves.
+/// Where files have run out; they close by themselves.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The sequence waits for the end of the backlog.
 const PAUSE_IN_BACKLOG: Duration = Duration::from_millis(20);
@@ -19,7 +18,7 @@ const PAUSE_IN_BACKLOG: Duration = Duration::from_millis(20);
 pub(super) struct Door<L: Accept> {
     state: State<L>,
     pause: Option<Pin<Box<Sleep>>>,
-    failing: Rarely,
+    failing: Failing,
 }
 
 enum State<L: Accept> {
@@ -33,7 +32,7 @@ impl<L: Accept> Door<L> {
         Self {
             state: State::Open(listener),
             pause: None,
-            failing: Rarely::default(),
+            failing: Failing::default(),
         }
     }
 
@@ -66,13 +65,13 @@ impl<L: Accept> Door<L> {
                 State::Closed => (None, PAUSE),
             };
             match accepted {
-                Some(Ok(accepted)) => return Poll::Ready(Some(accepted)),
-                Some(Err(error)) if is_of_one_connection(&error) => {}
+                Some(Ok(accepted)) => {
+                    self.failing.accepted();
+                    return Poll::Ready(Some(accepted));
+                }
                 Some(Err(error)) => {
-                    self.failing.write(|| {
-                        tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause");
-                    });
-                    self.pause = Some(Box::pin(sleep(pause)));
+                    let pause = self.failing.pause(&error, pause);
+                    self.pause = pause.map(|pause| Box::pin(sleep(pause)));
                 }
                 None => {
                     self.state = State::Closed;
