@@ -22,6 +22,7 @@ mod systemd;
 #[cfg(test)]
 mod tests;
 mod timeouts;
+mod unheard;
 
 pub use self::{
     builder::{Shutdown, StopAccepting},
