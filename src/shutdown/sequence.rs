@@ -16,7 +16,7 @@ use super::server::Server;
 use super::timeouts::Timeouts;
 use super::{log, Cut};
 use crate::latch::Latch;
-use crate::race::{race, Either};
+use crate::race::{over, race, Either};
 use crate::{DrainHandle, Straggler, StragglerPhase};
 
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -101,13 +101,15 @@ impl Sequence {
         let began = Instant::now();
         if !limit.is_zero() {
             let hurried = race(self.hurry.cut.fired(), self.server.ended());
-            race(hurried, sleep(limit)).await;
+            race(hurried, over(limit)).await;
         }
         record.phases.lame_duck = began.elapsed();
     }
 
     fn close_accept(&self) {
-        if self.handle.exit().close_accept() {
+        // Asked first: what hears of it may be gone right after.
+        let closes_something = self.handle.exit().closes_something();
+        if self.handle.exit().close_accept() && closes_something {
             log::step("listening socket closes", Duration::ZERO, &self.handle);
         }
     }
@@ -118,7 +120,7 @@ impl Sequence {
         let began = Instant::now();
         if !limit.is_zero() && !self.server.has_ended() {
             let hurried = race(self.hurry.cut.fired(), self.server.idle());
-            race(hurried, sleep(limit)).await;
+            race(hurried, over(limit)).await;
         }
         record.phases.settle += began.elapsed();
     }
@@ -172,7 +174,10 @@ impl Sequence {
     }
 
     async fn close(&mut self, record: &mut Record) {
-        let limit = self.timeouts.close.saturating_sub(record.phases.close);
+        let limit = match self.timeouts.close {
+            Duration::MAX => Duration::MAX,
+            close => close.saturating_sub(record.phases.close),
+        };
         log::step("close", limit, &self.handle);
         let began = Instant::now();
         let has_cut = self.hurry.cut.is_fired();
@@ -188,7 +193,7 @@ impl Sequence {
             }
         };
         let closed = with_progress("close", &self.handle, closed);
-        race(closed, race(hurried, sleep(limit))).await;
+        race(closed, race(hurried, over(limit))).await;
         if !self.server.has_ended() {
             self.abandon.fire();
             self.server.ended().await;

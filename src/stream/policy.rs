@@ -25,6 +25,7 @@ pub enum StreamPolicy {
     /// It ends cleanly as soon as rejecting begins. For a subscription that never ends by itself.
     End,
     /// It ends cleanly that long after rejecting began, if it has not ended by itself. A resume disarms it.
+    /// `Duration::MAX` is never.
     EndAfter(Duration),
 }
 
