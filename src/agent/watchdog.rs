@@ -144,7 +144,7 @@ where
         }
     }
 
-    /// How long a probe may take. 5 s.
+    /// How long a probe may take. 5 s; `Duration::MAX` is no limit.
     ///
     /// # Panics
     ///

@@ -21,14 +21,19 @@ mod imp {
     /// Long enough for a process that hardly gets to run to repeat itself in time.
     const EXTENSION: &str = "EXTEND_TIMEOUT_USEC=20000000";
     const EVERY: Duration = Duration::from_secs(5);
-    /// Between two attempts at a socket that is full.
-    const AGAIN: Duration = Duration::from_millis(100);
+    /// Until what was not heard is told again: the socket was full, or no file was left for one.
+    const AGAIN: Duration = Duration::from_secs(1);
 
     /// Says that the service is ready. Never ends.
     pub(in super::super) async fn ready() -> Infallible {
         if let Some(to) = notify_socket() {
             match address(&to) {
-                Ok(address) => Message::new("READY=1").tell_until_heard(&address).await,
+                Ok(address) => {
+                    let mut ready = Message::new("READY=1");
+                    while !ready.is_heard(&address) {
+                        sleep(AGAIN).await;
+                    }
+                }
                 Err(error) => log::notify_socket_unusable(&to.to_string_lossy(), &error),
             }
         }
@@ -41,12 +46,14 @@ mod imp {
         let Some(Ok(address)) = notify_socket().map(|to| address(&to)) else {
             return pending().await;
         };
-        Message::new("STOPPING=1").tell_until_heard(&address).await;
+        let mut stopping = Message::new("STOPPING=1");
         // `EXTEND_TIMEOUT_USEC` never shortens what the unit grants.
         let mut extension = Message::new(EXTENSION);
+        let mut is_told = false;
         loop {
-            extension.is_to_be_told_again(&address);
-            sleep(EVERY).await;
+            is_told = is_told || stopping.is_heard(&address);
+            let is_extended = extension.is_heard(&address);
+            sleep(if is_told && is_extended { EVERY } else { AGAIN }).await;
         }
     }
 
@@ -79,21 +86,15 @@ mod imp {
             }
         }
 
-        async fn tell_until_heard(mut self, address: &SocketAddr) {
-            while self.is_to_be_told_again(address) {
-                sleep(AGAIN).await;
+        /// Tells it. Its first failure is logged.
+        fn is_heard(&mut self, address: &SocketAddr) -> bool {
+            let sent = send(self.text, address);
+            if let Err(error) = &sent {
+                if !std::mem::replace(&mut self.has_failed, true) {
+                    log::systemd_not_told(self.text, error);
+                }
             }
-        }
-
-        /// Tells it, and logs its first failure. `true` if there was no room for it.
-        fn is_to_be_told_again(&mut self, address: &SocketAddr) -> bool {
-            let Err(error) = send(self.text, address) else {
-                return false;
-            };
-            if !std::mem::replace(&mut self.has_failed, true) {
-                log::systemd_not_told(self.text, &error);
-            }
-            error.kind() == io::ErrorKind::WouldBlock
+            sent.is_ok()
         }
     }
 

@@ -20,14 +20,7 @@ use super::rules::Signal;
 const ENDS_A_START: u32 = 3;
 
 /// Of the whole process, as signals are.
-static STATE: Mutex<State> = Mutex::new(State {
-    waiting: 0,
-    running: 0,
-    is_abandoned: false,
-    counts_sigint: true,
-    sigints: 0,
-    lookout: None,
-});
+static STATE: Mutex<State> = Mutex::new(State::new());
 
 #[derive(Debug)]
 struct State {
@@ -44,16 +37,51 @@ struct State {
 }
 
 impl State {
+    const fn new() -> Self {
+        Self {
+            waiting: 0,
+            running: 0,
+            is_abandoned: false,
+            counts_sigint: true,
+            sigints: 0,
+            lookout: None,
+        }
+    }
+
     fn is_unheard(&self) -> bool {
         self.running == 0 && (self.waiting > 0 || self.is_abandoned)
     }
 
+    fn made(&mut self) {
+        if self.waiting == 0 {
+            self.sigints = 0;
+        }
+        self.waiting += 1;
+        self.is_abandoned = false;
+        self.counts_sigint = true;
+    }
+
+    fn runs(&mut self) {
+        self.waiting -= 1;
+        self.running += 1;
+        self.is_abandoned = false;
+    }
+
+    fn dropped(&mut self, stage: Stage) {
+        match stage {
+            Stage::Waits => self.waiting -= 1,
+            Stage::Runs | Stage::IsOver => self.running -= 1,
+        }
+        // One that runs hears them, and what becomes of them after it is for that one to say.
+        self.is_abandoned |= self.running == 0 && stage != Stage::IsOver;
+    }
+
     /// Whether `signal` ends the process.
     fn ends_by(&mut self, signal: Signal) -> bool {
-        if self.waiting == 0 {
+        if !self.is_unheard() || self.waiting == 0 {
             return self.is_unheard();
         }
-        let counts = signal == Signal::Int && self.counts_sigint && self.is_unheard();
+        let counts = signal == Signal::Int && self.counts_sigint;
         self.sigints += u32::from(counts);
         counts && self.sigints >= ENDS_A_START
     }
@@ -112,7 +140,7 @@ fn look_out() -> Option<oneshot::Sender<Infallible>> {
 #[derive(Debug)]
 pub(super) struct Claim(Stage);
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
     Waits,
     Runs,
@@ -121,14 +149,7 @@ enum Stage {
 
 impl Claim {
     pub(super) fn new() -> Self {
-        with_state(|state| {
-            if state.waiting == 0 {
-                state.sigints = 0;
-            }
-            state.waiting += 1;
-            state.is_abandoned = false;
-            state.counts_sigint = true;
-        });
+        with_state(State::made);
         Self(Stage::Waits)
     }
 
@@ -138,11 +159,7 @@ impl Claim {
     }
 
     pub(super) fn runs(&mut self) {
-        with_state(|state| {
-            state.waiting -= 1;
-            state.running += 1;
-            state.is_abandoned = false;
-        });
+        with_state(State::runs);
         self.0 = Stage::Runs;
     }
 
@@ -154,12 +171,61 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        with_state(|state| {
-            match self.0 {
-                Stage::Waits => state.waiting -= 1,
-                Stage::Runs | Stage::IsOver => state.running -= 1,
+        with_state(|state| state.dropped(self.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Signal::{Int, Term};
+    use super::*;
+
+    #[test]
+    fn the_third_sigint_ends_a_start_unless_it_is_ignored() {
+        let mut state = State::new();
+        state.made();
+        assert!(!state.ends_by(Int) && !state.ends_by(Term) && !state.ends_by(Int));
+        // A second one that waits does not take them back; one that is made after the last has gone does.
+        state.made();
+        state.dropped(Stage::Waits);
+        assert!(state.ends_by(Int));
+        state.dropped(Stage::Waits);
+        state.made();
+        assert!(!state.ends_by(Int) && !state.ends_by(Int));
+
+        state.counts_sigint = false;
+        assert!((0..9).all(|_| !state.ends_by(Int)));
+    }
+
+    #[test]
+    fn one_that_runs_hears_the_signals_of_all() {
+        let mut state = State::new();
+        state.made();
+        state.made();
+        state.runs();
+        for signal in [Int, Int, Int, Term] {
+            assert!(!state.ends_by(signal));
+        }
+        // The other one is dropped, and this one ends as it should.
+        state.dropped(Stage::Waits);
+        assert!(!state.ends_by(Term));
+        state.dropped(Stage::IsOver);
+        assert!(!state.ends_by(Term) && !state.is_unheard());
+    }
+
+    #[test]
+    fn any_signal_ends_what_was_left_without_one() {
+        for (begun, signal) in [(false, Int), (false, Term), (true, Int), (true, Term)] {
+            let mut state = State::new();
+            state.made();
+            if begun {
+                state.runs();
             }
-            state.is_abandoned |= self.0 != Stage::IsOver;
-        });
+            state.dropped(if begun { Stage::Runs } else { Stage::Waits });
+            assert!(state.ends_by(signal));
+            // Until there is another.
+            state.made();
+            assert!(!state.ends_by(Term));
+        }
     }
 }
