@@ -5,8 +5,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
+
+use crate::lines::{self, Rarely};
 
 /// No system keeps more; a flood of newcomers does not keep the socket open.
 const LONGEST: usize = 65_535;
@@ -56,15 +59,67 @@ impl Backlog<std::net::TcpListener> {
     }
 }
 
-/// Whether accepting may go on at once: the one connection is gone.
-pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-    )
+/// So many errors in a row are passed over at once.
+const IN_A_ROW: u32 = 64;
+/// What comes between further ones, so that accepting does not take a whole core.
+const BETWEEN: Duration = Duration::from_millis(10);
+
+/// The errors of a listener since its last connection.
+#[derive(Debug, Default)]
+pub(crate) struct Failing {
+    in_a_row: u32,
+    told: Rarely,
 }
+
+impl Failing {
+    /// How long to wait before the next accept; `None` is at once. `exhausted` is for the errors that end when
+    /// something else is given back. Any other is of one connection or of the network, as
+    /// [accept(2)](https://man7.org/linux/man-pages/man2/accept.2.html#DESCRIPTION) has it, and a peer could make all
+    /// others wait by it.
+    pub(crate) fn pause(&mut self, error: &io::Error, exhausted: Duration) -> Option<Duration> {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let pause = match is_out_of_something(error) {
+            true => exhausted,
+            false if self.in_a_row > IN_A_ROW => BETWEEN,
+            false => {
+                lines::write(
+                    || tracing::debug!(target: "tower_drain", %error, "accepting a connection failed"),
+                );
+                return None;
+            }
+        };
+        self.told.write(|| {
+            tracing::error!(
+                target: "tower_drain",
+                %error,
+                "accepting a connection failed; going on after a pause"
+            );
+        });
+        Some(pause)
+    }
+
+    pub(crate) fn accepted(&mut self) {
+        self.in_a_row = 0;
+    }
+}
+
+/// Out of files, of the process or of the system, of buffers or of memory.
+fn is_out_of_something(error: &io::Error) -> bool {
+    const OUT_OF: [i32; 4] = match cfg!(windows) {
+        // WSAEMFILE, WSAENOBUFS, WSA_NOT_ENOUGH_MEMORY, ERROR_TOO_MANY_OPEN_FILES.
+        true => [10024, 10055, 8, 4],
+        // EMFILE, ENFILE, ENOMEM, ENOBUFS.
+        false => [24, 23, 12, ENOBUFS],
+    };
+    let number = error.raw_os_error();
+    error.kind() == io::ErrorKind::OutOfMemory
+        || number.is_some_and(|number| OUT_OF.contains(&number))
+}
+
+const ENOBUFS: i32 = match cfg!(any(target_os = "linux", target_os = "android")) {
+    true => 105,
+    false => 55, // of BSD, and so of macOS
+};
 
 #[cfg(test)]
 mod tests {
@@ -81,9 +136,37 @@ mod tests {
     fn an_error_of_one_connection_does_not_end_the_backlog() {
         let mut backlog = Backlog::new(Ok(()));
         let reset = backlog.next(|()| Err::<(), _>(io::ErrorKind::ConnectionReset.into()));
-        assert!(is_of_one_connection(&reset.unwrap().unwrap_err()));
+        assert!(reset.unwrap().is_err());
         assert!(backlog.next(|()| Ok(())).unwrap().is_ok());
         let empty = backlog.next(|()| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         assert!(empty.is_none() && backlog.listener.is_none());
+    }
+    #[test]
+    fn a_pause_is_for_what_ran_out_and_for_errors_that_go_on_and_on() {
+        let long = Duration::from_secs(1);
+        let mut failing = Failing::default();
+        let full = io::Error::from(io::ErrorKind::OutOfMemory);
+        assert_eq!(failing.pause(&full, long), Some(long));
+        failing.accepted();
+
+        let broken = io::Error::from(io::ErrorKind::InvalidData);
+        for _ in 0..IN_A_ROW {
+            assert_eq!(failing.pause(&broken, long), None);
+        }
+        assert_eq!(failing.pause(&broken, long), Some(BETWEEN));
+        assert_eq!(failing.pause(&full, long), Some(long));
+        failing.accepted();
+        assert_eq!(failing.pause(&broken, long), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_runs_out_is_known_by_its_number() {
+        for number in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
+            assert!(is_out_of_something(&io::Error::from_raw_os_error(number)));
+        }
+        for number in [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::EINTR] {
+            assert!(!is_out_of_something(&io::Error::from_raw_os_error(number)));
+        }
     }
 }

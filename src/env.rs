@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
+use crate::lines;
+
 /// A configuration that cannot hold, found before the first connection is accepted.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,7 +24,7 @@ pub enum ConfigError {
     /// The sequence can take as long as the platform waits, or longer: it would be killed before its end.
     #[non_exhaustive]
     Budget {
-        /// How long it can take in all, and what a derived drain keeps free.
+        /// How long it can take in all, and what a derived drain keeps free; `Duration::MAX` is no limit.
         needed: Duration,
         /// How long the platform waits.
         platform: Duration,
@@ -49,13 +51,18 @@ impl fmt::Display for ConfigError {
                 needed,
                 platform,
                 sum,
-            } => write!(
-                f,
-                "the shutdown needs {} s and the platform kills after {} s: {sum}; raise the platform's grace period \
-                 and GRACEFUL_SHUTDOWN_PLATFORM_TIMEOUT with it, or lower the others",
-                needed.as_secs_f64(),
-                platform.as_secs_f64(),
-            ),
+            } => {
+                match *needed {
+                    Duration::MAX => f.write_str("the shutdown has no limit")?,
+                    needed => write!(f, "the shutdown needs {} s", needed.as_secs_f64())?,
+                }
+                write!(
+                    f,
+                    " and the platform kills after {} s: {sum}; raise the platform's grace period and \
+                     GRACEFUL_SHUTDOWN_PLATFORM_TIMEOUT with it, or lower the others",
+                    platform.as_secs_f64(),
+                )
+            }
             Self::Signals { cause } => write!(f, "signal handlers cannot be installed: {cause}"),
         }
     }
@@ -79,7 +86,9 @@ pub(crate) fn environment(name: &'static str) -> Option<OsString> {
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What `parse` makes of a variable, if it is set.
+/// What `parse` makes of a variable, if it is set. An empty one is not: that is how compose passes a variable that is
+/// unset, and how the [specification of OpenTelemetry](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#parsing-empty-value)
+/// reads it.
 fn parsed<T>(
     lookup: Lookup<'_>,
     name: &'static str,
@@ -89,6 +98,12 @@ fn parsed<T>(
     let Some(value) = lookup(name) else {
         return Ok(None);
     };
+    if value.is_empty() {
+        lines::write(
+            || tracing::warn!(target: "tower_drain", name, "{name} is empty, and counts as not set"),
+        );
+        return Ok(None);
+    }
     let meaning = value.to_str().and_then(parse);
     let bad = || ConfigError::Variable {
         name,

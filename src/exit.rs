@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use crate::front::Front;
@@ -17,6 +17,8 @@ pub(crate) struct Exit {
     pub(crate) front: Front,
     #[cfg(feature = "server")]
     exempts: std::sync::atomic::AtomicBool,
+    /// Shared with every [`AcceptClosed`].
+    closing: Arc<()>,
 }
 
 impl Exit {
@@ -55,19 +57,30 @@ impl Exit {
     }
 
     pub(crate) fn accept_closed(&self) -> AcceptClosed {
-        AcceptClosed(self.accept_closed.fired())
+        AcceptClosed {
+            fired: self.accept_closed.fired(),
+            _counted: self.closing.clone(),
+        }
+    }
+
+    /// Whether anything is there to hear that sockets are to be closed.
+    pub(crate) fn closes_something(&self) -> bool {
+        Arc::strong_count(&self.closing) > 1
     }
 }
 
 /// The future of [`DrainHandle::accept_closed`](crate::DrainHandle::accept_closed).
 #[derive(Clone, Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct AcceptClosed(Fired);
+pub struct AcceptClosed {
+    fired: Fired,
+    _counted: Arc<()>,
+}
 
 impl Future for AcceptClosed {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.0).poll(cx)
+        Pin::new(&mut self.fired).poll(cx)
     }
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::time::sleep;
 
-use crate::backlog::{is_of_one_connection, Backlog};
-use crate::lines::Rarely;
+use crate::backlog::{Backlog, Failing};
 use crate::race::{race, Either};
 use crate::{AcceptClosed, DrainHandle};
 
@@ -20,6 +19,9 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 ///
 /// Connections that wait in the backlog at that moment are still accepted. After that nothing is: the socket is
 /// closed, and further clients are refused at once.
+///
+/// Errors of accepting are passed over at once; it pauses for 100 ms where files, buffers or memory have run out, and
+/// for 10 ms after more than 64 errors in a row.
 ///
 /// ```no_run
 /// # use axum::Router;
@@ -44,7 +46,7 @@ pub struct DrainListener {
     local_addr: SocketAddr,
     closing: AcceptClosed,
     handle: DrainHandle,
-    failing: Rarely,
+    failing: Failing,
 }
 
 #[derive(Debug)]
@@ -80,7 +82,7 @@ impl DrainListener {
             socket: Socket::Open(listener),
             closing: handle.accept_closed(),
             handle: handle.clone(),
-            failing: Rarely::default(),
+            failing: Failing::default(),
         })
     }
 
@@ -112,18 +114,13 @@ impl DrainListener {
             match accepted {
                 Ok(accepted) => {
                     self.handle.exit().front.connected();
+                    self.failing.accepted();
                     return accepted;
                 }
-                Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    self.failing.write(|| {
-                        tracing::error!(
-                            target: "tower_drain",
-                            %error,
-                            "accepting a connection failed; going on after a pause"
-                        );
-                    });
-                    sleep(EXHAUSTED).await;
+                    if let Some(pause) = self.failing.pause(&error, EXHAUSTED) {
+                        sleep(pause).await;
+                    }
                 }
             }
         }

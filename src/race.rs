@@ -3,6 +3,7 @@
 use std::future::{poll_fn, Future};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(crate) enum Either<A, B> {
@@ -21,4 +22,12 @@ pub(crate) async fn race<A: Future, B: Future>(
         Poll::Pending => second.as_mut().poll(cx).map(Either::Second),
     })
     .await
+}
+
+/// Over after `limit`. `Duration::MAX` is no limit: never.
+pub(crate) async fn over(limit: Duration) {
+    match limit {
+        Duration::MAX => std::future::pending().await,
+        limit => tokio::time::sleep(limit).await,
+    }
 }

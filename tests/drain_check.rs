@@ -139,6 +139,107 @@ fn a_server_that_cuts_its_streams_fails_the_pipeline_and_the_losses_are_named() 
     std::fs::remove_dir_all(logs).unwrap();
 }
 
+/// Stops its server by the signal, and then ends by it itself, as uvicorn does.
+const RAISES: &str = "\
+trap 'kill $server; wait $server; trap - TERM; kill $$' TERM
+\"$@\" & server=$!
+wait $server
+";
+
+#[test]
+fn a_death_by_a_signal_is_the_exit_code_that_a_shell_makes_of_it() {
+    let name = format!("drain-check-{}-raises.sh", std::process::id());
+    let script = std::env::temp_dir().join(name);
+    std::fs::write(&script, RAISES).unwrap();
+    let raises = format!("sh {} {}", script.display(), server());
+    let mut options = LOAD.to_vec();
+    options.extend([
+        "--env",
+        "GRACEFUL_SHUTDOWN_LAME_DUCK=0.2",
+        "--restarts",
+        "1",
+    ]);
+    let right = [&options[..], &["--exit-code", "143", "--json"]].concat();
+    let Some(output) = check("nginx", &raises, &right) else {
+        return;
+    };
+    let result = json(&output);
+    assert_eq!(result["verdict"], "nothing lost");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(result["restarts"][0]["exit_code"], 143);
+    assert_eq!(result["restarts"][0]["exit"], "signal: 15 (SIGTERM)");
+
+    // It is not what is right by itself, and yet nothing was lost.
+    let output = check("nginx", &raises, &options).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout);
+    assert!(said.contains("signal: 15 (SIGTERM), which is exit code 143"));
+    let verdict = "\nnothing was lost, but a server did not leave as it should: 1 restarts, ";
+    assert!(said.contains(verdict) && said.contains(" 0 failed, "));
+    std::fs::remove_file(&script).unwrap();
+    forget_logs(said);
+}
+
+fn forget_logs(said: &str) {
+    let (_, logs) = said.split_once("logs in ").expect("they are kept");
+    std::fs::remove_dir_all(logs.lines().next().unwrap()).unwrap();
+}
+
+/// Waits for the end of every process with this variable: they were killed, and may be about to end.
+#[cfg(target_os = "linux")]
+fn none_has_variable(variable: &str) {
+    let begin = std::time::Instant::now();
+    while has_variable(variable) {
+        let waited = begin.elapsed();
+        assert!(waited.as_secs() < 10, "a server was left running");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn has_variable(variable: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut all = processes.filter_map(|it| std::fs::read(it.path().join("environ")).ok());
+    all.any(|environ| {
+        environ
+            .split(|&byte| byte == 0)
+            .any(|it| it == variable.as_bytes())
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_behind_a_shell_that_does_not_give_way_is_told_and_not_left_running() {
+    let behind = format!("sh -c '{}; true'", server());
+    let mark = format!("DRAIN_CHECK_TEST={}", std::process::id());
+    let mut options = LOAD.to_vec();
+    options.extend(["--env", &mark, "--restarts"]);
+    let once = [&options[..], &["1"]].concat();
+    let Some(output) = check("nginx", &behind, &once) else {
+        return;
+    };
+    none_has_variable(&mark);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout);
+    assert!(said.contains("the server behind it went on and was killed"));
+    forget_logs(said);
+
+    // Nor by a check that is stopped itself.
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut command = Command::new(example("drain-check"));
+        command.args(["--proxy", "nginx", "--server", &behind]);
+        let mut child = command.args(&options).arg("1000").spawn().unwrap();
+        while !has_variable(&mark) {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let kill = format!("kill -{signal} {}", child.id());
+        let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(killed.success());
+        assert_eq!(child.wait().unwrap().code(), Some(2), "{signal}");
+        none_has_variable(&mark);
+    }
+}
+
 /// Runs what cannot work, and returns its one problem.
 fn problem(server: &str, options: &[&str]) -> Option<String> {
     let mut options = options.to_vec();

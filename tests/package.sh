@@ -40,9 +40,9 @@ cd "$room/package"
 rm -f Cargo.lock
 cargo hack --quiet --remove-dev-deps check --quiet --no-default-features --target-dir "$room/target"
 rm -f Cargo.lock
-# They are asked for by the features `admin`, `axum`, `metrics` and `systemd`, which say so.
+# They are asked for by the features `admin`, `axum` and `metrics`, which say so.
 CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS=fallback cargo --quiet generate-lockfile
-"$tests/rust_version.py" . axum axum-core metrics rapidhash sd-notify serde_derive syn
+"$tests/rust_version.py" . axum axum-core metrics rapidhash serde_derive syn
 
 if ! cargo +nightly --version >/dev/null 2>&1; then
     echo "oldest dependencies: skipped, for there is no nightly to resolve them"

@@ -20,7 +20,22 @@ struct Process {
 
 impl Process {
     fn start(scene: &str, variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let this = Command::new(std::env::current_exe().unwrap());
+        Self::start_by(this, scene, variables)
+    }
+
+    /// Started by a program that leaves its child with something set.
+    #[cfg(target_os = "linux")]
+    fn start_under(command: &[&str], scene: &str, variables: &[(&str, &str)]) -> Self {
+        let mut under = Command::new(command[0]);
+        under
+            .args(&command[1..])
+            .arg(std::env::current_exe().unwrap());
+        Self::start_by(under, scene, variables)
+    }
+
+    fn start_by(mut this: Command, scene: &str, variables: &[(&str, &str)]) -> Self {
+        let mut child = this
             .args([
                 "--exact",
                 "child",
@@ -76,6 +91,12 @@ impl Process {
         writeln!(self.stdin).unwrap();
     }
 
+    /// Whether it is still there after a moment that is long for what ends it.
+    fn lives_on(&mut self) -> bool {
+        thread::sleep(Duration::from_millis(300));
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// The exit code, what else was said, and stderr.
     fn end(mut self) -> (Option<i32>, String, String) {
         let mut said = Vec::new();
@@ -109,24 +130,43 @@ fn wait_for_the_parent() {
 }
 
 async fn scene(scene: &str) -> Result<ShutdownReport, BoxError> {
+    if scene == "logging" {
+        // A line that cannot be written is an `eprintln!`, which panics where stderr is gone.
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .log_internal_errors(true)
+            .init();
+    }
     let handle = DrainHandle::new();
     let shutdown = Shutdown::new(handle.clone())
         .timeouts(Timeouts::from_env()?)
         .signals(Signals::from_env()?);
     let shutdown = match scene {
         "logging" => {
-            // A line that cannot be written is an `eprintln!`, which panics where stderr is gone.
-            tracing_subscriber::fmt()
-                .with_writer(std::io::stderr)
-                .log_internal_errors(true)
-                .init();
             say("logging");
             wait_for_the_parent();
             shutdown
         }
         "early" => {
             say("installed");
+            // The thread is blocked, as by a start that hangs.
             wait_for_the_parent();
+            shutdown
+        }
+        "dropped" => {
+            drop(shutdown);
+            say("dropped");
+            pending().await
+        }
+        "cancelled" => {
+            let run = shutdown.run(|_| pending::<Result<(), BoxError>>());
+            drop(tokio::time::timeout(Duration::from_millis(10), run).await);
+            say("dropped");
+            pending().await
+        }
+        "another" => {
+            drop(Shutdown::new(handle.clone()));
             shutdown
         }
         "stuck" => {
@@ -160,9 +200,25 @@ async fn scene(scene: &str) -> Result<ShutdownReport, BoxError> {
 fn child() {
     // The harness has begun a line.
     say("");
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut builder = match std::env::var_os("ONE_THREAD") {
+        Some(_) => tokio::runtime::Builder::new_current_thread(),
+        None => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.enable_all().build().unwrap();
     let name = std::env::var("SCENE").expect("run by another test");
+    if name == "without a runtime" {
+        runtime.block_on(async { drop(Shutdown::new(DrainHandle::new())) });
+        drop(runtime);
+        say("dropped");
+        wait_for_the_parent();
+        return;
+    }
     match runtime.block_on(scene(&name)) {
+        Ok(report) if name == "hangs at its end" => {
+            say(&report.to_string());
+            say("over");
+            wait_for_the_parent();
+        }
         Ok(report) => {
             say(&report.to_string());
             std::process::exit(i32::from(report.exit_code() != ExitCode::SUCCESS));
@@ -193,6 +249,125 @@ fn a_signal_before_the_server_runs_ends_nothing_and_is_not_lost() {
     let (code, said, stderr) = process.end();
     assert_eq!(code, Some(0), "{said}\n{stderr}");
     assert!(said.contains(": SIGTERM"), "{said}");
+}
+
+#[test]
+fn a_third_sigint_ends_a_start_that_hangs() {
+    let one_thread: &[_] = &[("ONE_THREAD", "1")];
+    for variables in [&[], one_thread] {
+        let mut process = Process::start("early", variables);
+        process.expect("installed");
+        process.signal("TERM");
+        for _ in 0..2 {
+            process.signal("INT");
+            assert!(process.lives_on());
+        }
+        process.signal("INT");
+        let (code, said, stderr) = process.end();
+        assert_eq!(code, Some(130), "{said}\n{stderr}");
+    }
+}
+
+#[test]
+fn signals_end_a_process_whose_shutdown_was_dropped() {
+    for scene in ["dropped", "cancelled", "without a runtime"] {
+        for (signal, code) in [("TERM", 143), ("INT", 130)] {
+            let process = Process::start(scene, &[]);
+            process.expect("dropped");
+            process.signal(signal);
+            let (is, said, stderr) = process.end();
+            assert_eq!(is, Some(code), "{scene}, {signal}: {said}\n{stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_shutdown_that_was_dropped_leaves_the_signals_to_one_that_runs() {
+    let process = Process::start("another", &[("GRACEFUL_SHUTDOWN_LAME_DUCK", "0.4")]);
+    process.expect("serving");
+    process.signal("TERM");
+    let (code, said, stderr) = process.end();
+    assert_eq!(code, Some(0), "{said}\n{stderr}");
+    assert!(said.contains(": SIGTERM"), "{said}");
+}
+
+#[test]
+fn signals_stay_caught_when_the_shutdown_is_over() {
+    let variables = [("GRACEFUL_SHUTDOWN_LAME_DUCK", "0")];
+    let mut process = Process::start("hangs at its end", &variables);
+    process.expect("serving");
+    process.signal("TERM");
+    process.expect("over");
+    for signal in ["TERM", "INT", "INT", "INT"] {
+        process.signal(signal);
+    }
+    assert!(process.lives_on());
+    process.go_on();
+    assert_eq!(process.end().0, Some(0));
+}
+
+/// What `env`, of GNU, leaves its child with.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_is_blocked_from_the_start_is_told_and_one_that_was_ignored_is_heard() {
+    let variables = [("GRACEFUL_SHUTDOWN_LAME_DUCK", "0.1")];
+    let started = |option: &str| {
+        let mut process = Process::start_under(&["env", option], "logging", &variables);
+        process.expect("logging");
+        process.go_on();
+        process.expect("serving");
+        process
+    };
+    let blocked = |stderr: &str| {
+        let lines = stderr.lines().filter(|line| line.contains("blocked"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let process = started("--block-signal=TERM");
+    process.signal("TERM");
+    process.signal("INT");
+    let (code, said, stderr) = process.end();
+    assert!(said.contains(": SIGINT"), "{said}");
+    assert_eq!(code, Some(0));
+    let lines = blocked(&stderr);
+    assert_eq!(lines.len(), 1, "{stderr}");
+    assert!(lines[0].contains("WARN tower_drain::shutdown: SIGTERM "));
+
+    let mut process = started("--block-signal=INT,TERM");
+    process.signal("TERM");
+    process.signal("INT");
+    assert!(process.lives_on());
+    process.signal("KILL");
+    let (_, _, stderr) = process.end();
+    assert_eq!(blocked(&stderr).len(), 1, "{stderr}");
+    assert!(blocked(&stderr)[0].contains("SIGINT and SIGTERM"));
+
+    let process = started("--ignore-signal=TERM");
+    process.signal("TERM");
+    let (code, said, stderr) = process.end();
+    assert_eq!(code, Some(0), "{said}\n{stderr}");
+    assert!(said.contains(": SIGTERM"), "{said}");
+    assert!(blocked(&stderr).is_empty(), "{stderr}");
+}
+
+#[test]
+fn an_empty_variable_is_warned_of_and_counts_as_not_set() {
+    let variables = [
+        ("GRACEFUL_SHUTDOWN_TIMEOUT", ""),
+        ("GRACEFUL_SHUTDOWN_SECOND_SIGNAL", ""),
+        ("GRACEFUL_SHUTDOWN_LAME_DUCK", "0.1"),
+    ];
+    let mut process = Process::start("logging", &variables);
+    process.expect("logging");
+    process.go_on();
+    process.expect("serving");
+    process.signal("TERM");
+    let (code, said, stderr) = process.end();
+    assert_eq!(code, Some(0), "{said}\n{stderr}");
+    for (name, value) in variables {
+        let warns = |line: &str| line.contains("WARN") && line.contains(name);
+        let lines = stderr.lines().filter(|line| warns(line)).count();
+        assert_eq!(lines, usize::from(value.is_empty()), "{name}: {stderr}");
+    }
 }
 
 /// As with `server 2>&1 | tee log` in a terminal: the same signal ends both.
@@ -270,28 +445,141 @@ fn a_bad_variable_ends_the_process_before_it_serves() {
 }
 
 #[cfg(all(feature = "systemd", target_os = "linux"))]
-#[test]
-fn systemd_is_told_ready_stopping_and_how_long_to_wait() {
-    use std::os::unix::net::UnixDatagram;
+mod systemd {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+    use std::path::PathBuf;
 
-    let path = std::env::temp_dir().join(format!("tower-drain-{}.sock", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(GENEROUS)).unwrap();
-    let told = || {
+    use super::*;
+
+    const SHORT: (&str, &str) = ("GRACEFUL_SHUTDOWN_LAME_DUCK", "0.1");
+
+    fn path(name: &str) -> PathBuf {
+        let name = format!("tower-drain-{}-{name}.sock", std::process::id());
+        std::env::temp_dir().join(name)
+    }
+
+    fn bind(name: &str) -> (UnixDatagram, PathBuf) {
+        let path = path(name);
+        let _ = std::fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(GENEROUS)).unwrap();
+        (socket, path)
+    }
+
+    fn told(socket: &UnixDatagram) -> String {
         let mut buffer = [0; 256];
         let length = socket.recv(&mut buffer).unwrap();
         String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
-    };
-    let variables = [
-        ("NOTIFY_SOCKET", path.to_str().unwrap()),
-        ("GRACEFUL_SHUTDOWN_LAME_DUCK", "0.1"),
-    ];
-    let process = Process::start("serve", &variables);
-    assert_eq!(told(), "READY=1");
-    process.signal("TERM");
-    assert_eq!(told(), "STOPPING=1");
-    assert_eq!(told(), "EXTEND_TIMEOUT_USEC=20000000");
-    assert_eq!(process.end().0, Some(0));
-    std::fs::remove_file(&path).unwrap();
+    }
+
+    /// Drains a process that tells `socket`, by the address `notify`.
+    fn is_told(socket: &UnixDatagram, notify: &str) {
+        let process = Process::start("serve", &[("NOTIFY_SOCKET", notify), SHORT]);
+        assert_eq!(told(socket), "READY=1");
+        process.signal("TERM");
+        assert_eq!(told(socket), "STOPPING=1");
+        assert_eq!(told(socket), "EXTEND_TIMEOUT_USEC=20000000");
+        assert_eq!(process.end().0, Some(0));
+    }
+
+    #[test]
+    fn it_is_told_ready_stopping_and_how_long_to_wait() {
+        let (socket, path) = bind("told");
+        is_told(&socket, path.to_str().unwrap());
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn it_is_told_by_an_abstract_name() {
+        let name = format!("tower-drain/{}@told", std::process::id());
+        let addr = SocketAddr::from_abstract_name(&name).unwrap();
+        let socket = UnixDatagram::bind_addr(&addr).unwrap();
+        socket.set_read_timeout(Some(GENEROUS)).unwrap();
+        is_told(&socket, &format!("@{name}"));
+    }
+
+    /// Until nothing more goes in.
+    fn fill(socket: &UnixDatagram, path: &PathBuf) -> usize {
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.set_nonblocking(true).unwrap();
+        let filled = (0..).take_while(|_| sender.send_to(b"X=1", path).is_ok());
+        let filled = filled.count();
+        assert!(filled > 0, "{socket:?}");
+        filled
+    }
+
+    #[test]
+    fn one_that_does_not_read_stops_neither_the_service_nor_its_signals() {
+        let (socket, path) = bind("full");
+        fill(&socket, &path);
+        let variables = [
+            ("NOTIFY_SOCKET", path.to_str().unwrap()),
+            ("GRACEFUL_SHUTDOWN_LAME_DUCK", "5"),
+        ];
+        let process = Process::start("hanging", &variables);
+        process.expect("serving");
+        process.signal("TERM");
+        process.signal("INT");
+        process.expect("cutting");
+        process.signal("INT");
+        assert_eq!(process.end().0, Some(1));
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn one_that_was_full_is_told_once_it_reads() {
+        let (socket, path) = bind("late");
+        let filled = fill(&socket, &path);
+        let process = Process::start("serve", &[("NOTIFY_SOCKET", path.to_str().unwrap()), SHORT]);
+        process.expect("serving");
+        for _ in 0..filled {
+            assert_eq!(told(&socket), "X=1");
+        }
+        assert_eq!(told(&socket), "READY=1");
+        process.signal("TERM");
+        assert_eq!(told(&socket), "STOPPING=1");
+        assert_eq!(process.end().0, Some(0));
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    /// The lines of a process that could not tell.
+    fn warnings(notify: &str, lame_duck: &str) -> Vec<String> {
+        let variables = [
+            ("NOTIFY_SOCKET", notify),
+            ("GRACEFUL_SHUTDOWN_LAME_DUCK", lame_duck),
+        ];
+        let mut process = Process::start("logging", &variables);
+        process.expect("logging");
+        process.go_on();
+        process.expect("serving");
+        process.signal("TERM");
+        let (code, said, stderr) = process.end();
+        assert_eq!(code, Some(0), "{said}\n{stderr}");
+        let lines = stderr.lines().filter(|line| line.contains("systemd"));
+        lines.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_said_once_for_each_message() {
+        // The extension is told again after 5 s.
+        let gone = path("gone");
+        let lines = warnings(gone.to_str().unwrap(), "5.5");
+        for message in ["READY", "STOPPING", "EXTEND_TIMEOUT_USEC"] {
+            let of_it = lines.iter().filter(|line| line.contains(message));
+            assert_eq!(of_it.count(), 1, "{message}: {lines:#?}");
+        }
+        assert_eq!(lines.len(), 3, "{lines:#?}");
+    }
+
+    #[test]
+    fn an_address_that_is_not_supported_is_said_once() {
+        for notify in ["vsock:2:1234", "vsock-stream:2:1234", "relative/path"] {
+            let lines = warnings(notify, "0.1");
+            assert_eq!(lines.len(), 1, "{lines:#?}");
+            assert!(lines[0].contains(notify), "{lines:#?}");
+        }
+        // Nothing is there to tell.
+        assert_eq!(warnings("", "0.1"), [""; 0]);
+    }
 }

@@ -52,11 +52,14 @@ async fn main() -> ExitCode {
         return Verdict::Unknown.code();
     }
     let mut terminated = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
+    // Servers have process groups of their own, which a terminal that closes does not end.
+    let mut hung_up = signal(SignalKind::hangup()).expect("SIGHUP can be caught");
     tokio::select! {
         code = check(&options) => code,
         // Servers and proxy die with the future that is dropped here.
         _ = tokio::signal::ctrl_c() => interrupted(),
         _ = terminated.recv() => interrupted(),
+        _ = hung_up.recv() => interrupted(),
     }
 }
 

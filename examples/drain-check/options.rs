@@ -61,7 +61,7 @@ pub(crate) struct Options {
     /// What stops a server, without SIG
     #[arg(long, value_name = "NAME", default_value = "TERM", value_parser = ["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH"])]
     signal: String,
-    /// A right exit code of the server; repeatable
+    /// A right exit code of the server; 128 and the number of a signal for a death by it; repeatable
     #[arg(long, value_name = "N", default_value = "0")]
     exit_code: Vec<i32>,
     /// The longest until a server listens, in seconds

@@ -73,7 +73,8 @@ pub(crate) fn text(outcome: &Outcome, verdict: Verdict) {
     );
     let verdict = match verdict {
         Verdict::Nothing => green("nothing was lost"),
-        Verdict::Lost => red("clients lost something, or a server did not leave as it should"),
+        Verdict::Lost => red("clients lost something"),
+        Verdict::LeftWrongly => red("nothing was lost, but a server did not leave as it should"),
         Verdict::Unknown => red("it cannot be told"),
     };
     println!("{}: {figures}", bold(&verdict));
@@ -89,7 +90,7 @@ pub(crate) fn json(outcome: &Outcome, verdict: Verdict) {
         json!({
             "restart": done.number,
             "server": done.server,
-            "exit_code": done.exit.code.as_ref().ok(),
+            "exit_code": done.exit.shell_code(),
             "exit": match &done.exit.code {
                 Ok(code) => format!("exit code {code}"),
                 Err(what) => what.clone(),

@@ -8,20 +8,19 @@ use crate::outcome::{Outcome, Problem};
 pub(crate) enum Verdict {
     Nothing,
     Lost,
+    /// Nothing was lost, but a server left in a way that is not right.
+    LeftWrongly,
     Unknown,
 }
 
 impl Verdict {
     /// What was lost is lost, whatever else went wrong.
     pub(crate) fn of(outcome: &Outcome) -> Self {
-        let is_loss = |problem: &Problem| {
-            matches!(
-                problem,
-                Problem::Failed(_) | Problem::FailedH2(_) | Problem::Restart { .. }
-            )
-        };
-        match outcome.problems.iter().any(is_loss) {
-            true => Self::Lost,
+        let total = outcome.total;
+        let is_wrong = |problem: &Problem| matches!(problem, Problem::Restart { .. });
+        match outcome.problems.iter().any(is_wrong) {
+            _ if total.failed > 0 || total.missing > 0 => Self::Lost,
+            true => Self::LeftWrongly,
             false if outcome.problems.is_empty() => Self::Nothing,
             false => Self::Unknown,
         }
@@ -31,6 +30,7 @@ impl Verdict {
         match self {
             Self::Nothing => "nothing lost",
             Self::Lost => "lost",
+            Self::LeftWrongly => "left wrongly",
             Self::Unknown => "unknown",
         }
     }
@@ -38,7 +38,7 @@ impl Verdict {
     pub(crate) fn code(self) -> ExitCode {
         ExitCode::from(match self {
             Self::Nothing => 0,
-            Self::Lost => 1,
+            Self::Lost | Self::LeftWrongly => 1,
             Self::Unknown => 2,
         })
     }

@@ -110,7 +110,8 @@ where
     }
 
     /// The same with `HEALTHCHECK_INTERVAL_SECONDS`, `HEALTHCHECK_TIMEOUT_SECONDS` (fractions allowed) and
-    /// `HEALTHCHECK_FAILURE_THRESHOLD` from the environment; the defaults for what is not set.
+    /// `HEALTHCHECK_FAILURE_THRESHOLD` from the environment; the defaults for what is not set. An empty
+    /// variable counts as not set, and is logged as a warning with the target `tower_drain`.
     ///
     /// # Errors
     ///
@@ -143,7 +144,7 @@ where
         }
     }
 
-    /// How long a probe may take. 5 s.
+    /// How long a probe may take. 5 s; `Duration::MAX` is no limit.
     ///
     /// # Panics
     ///
@@ -281,6 +282,13 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_variable_counts_as_not_set() {
+        let unset = parse(&[]).unwrap();
+        let empty = parse(&[(EVERY, ""), (TIMEOUT, ""), (THRESHOLD, "")]);
+        assert_eq!(empty.unwrap(), unset);
+    }
+
+    #[test]
     fn every_variable_sets_its_own() {
         let set = parse(&[(EVERY, "0.5"), (TIMEOUT, "2"), (THRESHOLD, "7")]).unwrap();
         let expected = (Duration::from_millis(500), Duration::from_secs(2), 7);
@@ -290,7 +298,7 @@ mod tests {
     #[test]
     fn a_bad_value_is_an_error_that_names_variable_value_and_the_way_out() {
         for name in [EVERY, TIMEOUT] {
-            for value in ["", "0", "0.0", "-1", "5s", "1e2", "inf", "31536000.1"] {
+            for value in [" ", "0", "0.0", "-1", "5s", "1e2", "inf", "31536000.1"] {
                 let error = parse(&[(name, value)]).expect_err(value).to_string();
                 assert_eq!(
                     error,
@@ -300,7 +308,7 @@ mod tests {
                 );
             }
         }
-        for value in ["", "0", "-1", "+1", "1.5", "two", "4294967296", " 2"] {
+        for value in [" ", "0", "-1", "+1", "1.5", "two", "4294967296", " 2"] {
             let error = parse(&[(THRESHOLD, value)]).expect_err(value).to_string();
             assert_eq!(
                 error,

@@ -20,8 +20,10 @@ use crate::BoxError;
 ///
 /// # Errors of accepting
 ///
-/// An error that concerns one connection (`ConnectionRefused`, `ConnectionAborted`, `ConnectionReset`) is passed over.
-/// After any other, such as too many open files, the server pauses for a second and goes on.
+/// An error is taken for one of a single connection or of the network, and the server accepts the next one at once.
+/// It pauses for a second where something has run out: files (EMFILE, ENFILE), buffers (ENOBUFS) or memory (ENOMEM;
+/// [`OutOfMemory`](io::ErrorKind::OutOfMemory)). Once more than 64 errors have come without a connection between them,
+/// it pauses for 10 ms after each, so that a listener that always fails does not take a whole core.
 pub trait Accept: Send + Unpin + 'static {
     /// A connection that is ready for HTTP.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
@@ -43,7 +45,7 @@ pub trait Accept: Send + Unpin + 'static {
     ///
     /// # Errors
     ///
-    /// If none could be accepted now; the server asks again.
+    /// If none could be accepted now; the server asks again, [at once or after a pause](Self#errors-of-accepting).
     fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,

@@ -8,18 +8,20 @@ use std::time::Duration;
 use tokio::time::{sleep, Sleep};
 
 use super::Accept;
-use crate::backlog::is_of_one_connection;
-use crate::lines::Rarely;
+use crate::backlog::Failing;
 
-/// Too many open files is what it is for; they close by themselves.
+/// Where files have run out; they close by themselves.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The sequence waits for the end of the backlog.
 const PAUSE_IN_BACKLOG: Duration = Duration::from_millis(20);
 
+/// How many errors in a row are taken for one that stays.
+const ERRORS: usize = 64;
+
 pub(super) struct Door<L: Accept> {
     state: State<L>,
     pause: Option<Pin<Box<Sleep>>>,
-    failing: Rarely,
+    failing: Failing,
 }
 
 enum State<L: Accept> {
@@ -33,7 +35,7 @@ impl<L: Accept> Door<L> {
         Self {
             state: State::Open(listener),
             pause: None,
-            failing: Rarely::default(),
+            failing: Failing::default(),
         }
     }
 
@@ -52,12 +54,15 @@ impl<L: Accept> Door<L> {
         let State::Closing(backlog) = self.state else {
             return 0;
         };
-        let let_in = backlog.map_while(|accepted| match accepted {
-            Ok(_) => Some(1),
-            Err(error) if is_of_one_connection(&error) => Some(0),
-            Err(_) => None,
-        });
-        let_in.sum()
+        let (mut let_in, mut errors) = (0, 0);
+        for accepted in backlog {
+            match accepted {
+                Ok(_) => (let_in, errors) = (let_in + 1, 0),
+                Err(_) if errors == ERRORS => break,
+                Err(_) => errors += 1,
+            }
+        }
+        let_in
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -80,13 +85,13 @@ impl<L: Accept> Door<L> {
                 State::Closed => (None, PAUSE),
             };
             match accepted {
-                Some(Ok(accepted)) => return Poll::Ready(Some(accepted)),
-                Some(Err(error)) if is_of_one_connection(&error) => {}
+                Some(Ok(accepted)) => {
+                    self.failing.accepted();
+                    return Poll::Ready(Some(accepted));
+                }
                 Some(Err(error)) => {
-                    self.failing.write(|| {
-                        tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause");
-                    });
-                    self.pause = Some(Box::pin(sleep(pause)));
+                    let pause = self.failing.pause(&error, pause);
+                    self.pause = pause.map(|pause| Box::pin(sleep(pause)));
                 }
                 None => {
                     self.state = State::Closed;

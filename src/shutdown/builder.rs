@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::beside::Beside;
 use super::handlers::Handlers;
 use super::hooks::{Hook, Hooks};
-use super::signals::Signals;
+use super::rules::Signal;
+use super::signals::{OnSignal, Signals};
 use super::timeouts::{Budget, Timeouts};
+use super::unheard::Claim;
 use super::{Cut, ShutdownReport, Stop};
 use crate::env::ConfigError;
 use crate::{BoxError, DrainHandle, DrainReason, DrainStatus};
@@ -29,7 +31,28 @@ pub enum StopAccepting {
 
 pub(super) type Trigger = Pin<Box<dyn Future<Output = DrainReason> + Send>>;
 
-/// The sequence from a signal to the exit of the process. See the [crate documentation](crate) for an example.
+/// The sequence from a signal to the exit of the process.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use axum::{routing::get, Router};
+/// use tower_drain::{BoxError, DrainLayer, Shutdown, ShutdownReport, Timeouts};
+///
+/// # async fn close_the_pool() -> Result<(), BoxError> { Ok(()) }
+/// #[tokio::main]
+/// async fn main() -> Result<ShutdownReport, BoxError> {
+///     let layer = DrainLayer::new();
+///     let shutdown = Shutdown::new(layer.handle())
+///         .timeouts(Timeouts::from_env()?)
+///         .on_drained("close the pool", Duration::from_secs(2), |_| close_the_pool());
+///     let app = Router::new().route("/", get(|| async { "hello" })).layer(layer);
+///     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+///     shutdown
+///         .run(|stop| axum::serve(listener, app).with_graceful_shutdown(stop))
+///         .await
+/// }
+/// ```
 ///
 /// In order: the trigger, from which on the drain is [sealed](DrainHandle::seal); the lame duck, with `on_begin` hooks
 /// beside it; the listening socket closes, and its backlog is served; settling; connections are told to stop;
@@ -44,15 +67,19 @@ pub(super) type Trigger = Pin<Box<dyn Future<Output = DrainReason> + Send>>;
 ///
 /// # Log
 ///
-/// Every line has the target `tower_drain::shutdown`. Times are in seconds.
+/// These lines have the target `tower_drain::shutdown`. Changes of the phase, the number that a cut ended, empty
+/// variables and errors of accepting have the target `tower_drain`; the filter `tower_drain=info` takes all lines of this crate. Times are in
+/// seconds, and what has no limit has no field.
 ///
 /// | line | level | fields |
 /// |---|---|---|
 /// | the budget, when the server starts | info | `worst_case_s`, `grace_period_s`, `platform_s`, `lame_duck_s`, `settle_s`, `drain_s`, `close_s` |
 /// | a `GRACEFUL_SHUTDOWN_` variable that nobody reads | warn | `name` |
+/// | SIGTERM or SIGINT is blocked in the process's signal mask, when the server starts (Linux) | warn | `signals` |
+/// | systemd cannot be told something, once for each message (feature `systemd`) | warn | `error`, and `socket` if its address cannot be used |
 /// | a signal | info | `signal`, `meaning` |
 /// | `shutdown begins` | info | `reason`, `phase`, `in_flight` |
-/// | every step, when it begins | info | `step`, `at_most_s`, `in_flight` |
+/// | every step, when it begins; that the listening socket closes only where something closes it: `serve`, a `DrainListener` or [`accept_closed`](DrainHandle::accept_closed) | info | `step`, `at_most_s`, `in_flight` |
 /// | who is waited for, every 5 s | info | `step`, `waited_s`, `in_flight`, `oldest` (five of them) |
 /// | each request and tracked future that was cut, and each guard that was told of it | warn | `id`, `method`, `path` (never the query), `label`, `part`, `age_s`, `is_gone` |
 /// | each hook, when it ends | info, warn | `stage`, `hook`, `outcome`, `took_s` |
@@ -61,6 +88,8 @@ pub(super) type Trigger = Pin<Box<dyn Future<Output = DrainReason> + Send>>;
 pub struct Shutdown {
     pub(crate) handle: DrainHandle,
     pub(super) handlers: Result<Handlers, ConfigError>,
+    /// `None` where the handlers are not installed.
+    pub(super) claim: Option<Claim>,
     pub(super) timeouts: Timeouts,
     pub(super) signals: Signals,
     pub(super) hooks: Hooks,
@@ -73,15 +102,24 @@ impl Shutdown {
     /// Installs the signal handlers here and now: a signal that comes before the server runs begins the sequence
     /// when it does, and does not kill the process. Make it first, before anything that takes time.
     ///
+    /// A start that hangs is ended by a third SIGINT, with exit code 130, unless SIGINT is
+    /// [ignored](OnSignal::Ignore). One Ctrl-C, which may be two of them, does not end it, and SIGTERM never does.
+    /// A `Shutdown` that is dropped without an end cannot take the handlers back: the next signal ends the process then,
+    /// with 143 for SIGTERM and 130 for SIGINT, unless another `Shutdown` is there to hear it. A thread looks out for such
+    /// signals, which is there only while no sequence runs. It leaves by [`std::process::exit`], which runs no
+    /// destructors.
+    ///
     /// Outside a tokio runtime, or where the handlers cannot be installed, [`check`](Self::check) is an error.
     ///
     /// # Panics
     ///
     /// In a tokio runtime that was built without `enable_io`.
     pub fn new(handle: DrainHandle) -> Self {
+        let handlers = Handlers::install();
         Self {
             handle,
-            handlers: Handlers::install(),
+            claim: handlers.is_ok().then(Claim::new),
+            handlers,
             timeouts: Timeouts::default(),
             signals: Signals::default(),
             hooks: Hooks::default(),
@@ -91,13 +129,16 @@ impl Shutdown {
         }
     }
 
-    /// How long the phases may take.
+    /// How long the phases may take. `Duration::MAX` is [no limit](Timeouts).
     pub fn timeouts(self, timeouts: Timeouts) -> Self {
         Self { timeouts, ..self }
     }
 
     /// What the signals mean.
     pub fn signals(self, signals: Signals) -> Self {
+        if let Some(claim) = &self.claim {
+            claim.counts_sigint(signals.own(Signal::Int) != OnSignal::Ignore);
+        }
         Self { signals, ..self }
     }
 
@@ -105,7 +146,7 @@ impl Shutdown {
     /// return, at most until `bound` after its begin.
     ///
     /// Every hook runs in a task of its own. One that fails, panics or reaches its bound is in the
-    /// [report](ShutdownReport::hooks) and stops nothing.
+    /// [report](ShutdownReport::hooks) and stops nothing. `Duration::MAX` is no bound.
     pub fn on_begin<F, T>(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -121,7 +162,8 @@ impl Shutdown {
         self
     }
 
-    /// Runs `hook` after something was cut, beside other such hooks, for at most `bound`.
+    /// Runs `hook` after something was cut, beside other such hooks, for at most `bound`. `Duration::MAX` is no bound, and
+    /// fits only where [`Timeouts::platform`] is no limit.
     pub fn on_cut<F, T>(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -138,7 +180,8 @@ impl Shutdown {
     }
 
     /// Runs `hook` after the server has returned, one such hook after the other, for at most `bound`. This is where to
-    /// close what requests need, such as a pool of connections.
+    /// close what requests need, such as a pool of connections. `Duration::MAX` is no bound, and fits only where
+    /// [`Timeouts::platform`] is no limit.
     pub fn on_drained<F, T>(
         mut self,
         name: impl Into<Cow<'static, str>>,

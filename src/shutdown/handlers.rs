@@ -37,6 +37,42 @@ impl Handlers {
     }
 }
 
+/// Warns of those that cannot come because every thread has them blocked, as a parent may leave them. Safe code cannot
+/// change that.
+#[cfg(target_os = "linux")]
+pub(super) fn warn_of_blocked() {
+    let blocked = blocked();
+    let is_blocked = |signal: &Signal| blocked & (1 << (signal.number() - 1)) != 0;
+    let signals = [Signal::Int, Signal::Term].into_iter().filter(is_blocked);
+    let names: Vec<_> = signals.map(Signal::name).collect();
+    if !names.is_empty() {
+        super::log::signals_blocked(&names);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn warn_of_blocked() {}
+
+/// What no thread of this process can get. 0 where that cannot be read.
+#[cfg(target_os = "linux")]
+fn blocked() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    let status = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.ok()?.path().join("status")).ok()
+    };
+    let masks = tasks.filter_map(|task| blocked_in(&status(task)?));
+    masks.reduce(|all, mask| all & mask).unwrap_or(0)
+}
+
+/// The mask in a thread's `status`, as proc(5) has it: a bit for each signal, that of 1 the lowest.
+#[cfg(target_os = "linux")]
+fn blocked_in(status: &str) -> Option<u64> {
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigBlk:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
 #[cfg(unix)]
 mod imp {
     use std::io;

@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::task::{JoinError, JoinHandle};
-use tokio::time::{sleep, Instant};
+use tokio::time::Instant;
 
 use super::report::{HookOutcome, HookStage};
 use super::{log, Cut, ShutdownReport};
-use crate::race::{race, Either};
+use crate::race::{over, race, Either};
 use crate::{words, BoxError, DrainStatus};
 
 pub(super) type Running = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
@@ -41,7 +41,7 @@ impl<A: Send + 'static> Hook<A> {
         let began = Instant::now();
         let run = self.run;
         let mut task = Task::spawn(async move { run(input).await });
-        let outcome = match race(task.join(), sleep(self.bound)).await {
+        let outcome = match race(task.join(), over(self.bound)).await {
             Either::First(Ok(Ok(()))) => HookOutcome::Done,
             Either::First(Ok(Err(error))) => HookOutcome::Failed(error.to_string()),
             Either::First(Err(error)) => HookOutcome::Panicked(panic_message(error)),

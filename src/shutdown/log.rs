@@ -1,4 +1,4 @@
-//! The lines of a shutdown, all with the target `tower_drain::shutdown`. Their fields are part of the interface:
+//! The lines of a shutdown, with the target `tower_drain::shutdown`. Their fields are part of the interface:
 //! dashboards are built on them. Times are in seconds.
 
 use std::time::Duration;
@@ -15,6 +15,11 @@ macro_rules! line {
     };
 }
 
+/// `None`, which is no field, for what has no limit.
+fn limit(duration: Duration) -> Option<f64> {
+    (duration < Duration::MAX).then(|| seconds(duration))
+}
+
 /// How many of the oldest stragglers a line of progress names.
 const OLDEST: usize = 5;
 
@@ -24,18 +29,34 @@ fn seconds(duration: Duration) -> f64 {
 
 pub(super) fn budget(budget: &Budget) {
     let timeouts = &budget.timeouts;
+    let worst_case_s = limit(budget.worst_case);
+    let grace_period_s = worst_case_s.map(|_| budget.grace_period_s());
+    let told = match (worst_case_s, grace_period_s) {
+        (Some(takes), Some(grace)) => {
+            format!("a shutdown takes at most {takes} s and needs a grace period of {grace} s")
+        }
+        _ => "a shutdown may take without limit".to_owned(),
+    };
     line!(
         info,
-        worst_case_s = seconds(budget.worst_case),
-        grace_period_s = budget.grace_period_s(),
-        platform_s = seconds(timeouts.platform),
-        lame_duck_s = seconds(timeouts.lame_duck),
-        settle_s = seconds(timeouts.settle),
-        drain_s = seconds(timeouts.drain),
-        close_s = seconds(timeouts.close),
-        "a shutdown takes at most {} s and needs a grace period of {} s",
-        seconds(budget.worst_case),
-        budget.grace_period_s(),
+        worst_case_s,
+        grace_period_s,
+        platform_s = limit(timeouts.platform),
+        lame_duck_s = limit(timeouts.lame_duck),
+        settle_s = limit(timeouts.settle),
+        drain_s = limit(timeouts.drain),
+        close_s = limit(timeouts.close),
+        "{told}",
+    );
+}
+
+#[cfg(target_os = "linux")]
+pub(super) fn signals_blocked(signals: &[&str]) {
+    let (signals, are) = (signals.join(" and "), ["is", "are"][signals.len() - 1]);
+    line!(
+        warn,
+        signals,
+        "{signals} {are} blocked in the signal mask that this process was started with, and will not be heard"
     );
 }
 
@@ -60,12 +81,12 @@ pub(super) fn server_failed(error: &BoxError) {
     line!(error, %error, "the server ended in an error");
 }
 
-/// One line for each step, when it begins; `at_most_s` is how long it may last.
+/// One line for each step, when it begins; `at_most_s` is how long it may last, if there is a limit.
 pub(super) fn step(step: &'static str, at_most: Duration, handle: &DrainHandle) {
     line!(
         info,
         step,
-        at_most_s = seconds(at_most),
+        at_most_s = limit(at_most),
         in_flight = handle.in_flight(),
         "{step}"
     );
@@ -154,8 +175,13 @@ pub(super) fn beside_dropped(servers: usize) {
 }
 
 #[cfg(all(feature = "systemd", target_os = "linux"))]
-pub(super) fn systemd_not_told(error: &std::io::Error) {
-    line!(warn, %error, "systemd could not be told");
+pub(super) fn systemd_not_told(what: &str, error: &std::io::Error) {
+    line!(warn, %error, "systemd could not be told {what}");
+}
+
+#[cfg(all(feature = "systemd", target_os = "linux"))]
+pub(super) fn notify_socket_unusable(socket: &str, error: &std::io::Error) {
+    line!(warn, socket, %error, "systemd is told nothing");
 }
 
 /// The last line.

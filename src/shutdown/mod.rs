@@ -3,6 +3,7 @@
 //! `builder` collects what is wanted, `run` joins the server with `ear`, which turns signals and triggers into "begin" and
 //! "hurry", and with `sequence`, which goes through the steps. The sequence acts on the handle and on the server's
 //! `stages`, and writes what happened into a `record`, of which the `report` is made.
+//! `unheard` looks out for signals while no sequence runs.
 
 mod beside;
 mod builder;
@@ -22,6 +23,7 @@ mod systemd;
 #[cfg(test)]
 mod tests;
 mod timeouts;
+mod unheard;
 
 pub use self::{
     builder::{Shutdown, StopAccepting},

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::signals::{OnSignal, Signals};
 
-/// Two of the same signal within this time are one where the first drains: some platforms and parents send it both to
-/// the process and to its group.
+/// Signals that drain are one within this time of the first: some platforms and parents send it both to the process and
+/// to its group, and one Ctrl-C is SIGINT by the terminal and SIGTERM by the supervisor that it stops.
 const ONE: Duration = Duration::from_millis(250);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,14 @@ impl Signal {
         match self {
             Self::Term => "SIGTERM",
             Self::Int => "SIGINT",
+        }
+    }
+
+    /// What Unix numbers it.
+    pub(super) fn number(self) -> i32 {
+        match self {
+            Self::Int => 2,
+            Self::Term => 15,
         }
     }
 }
@@ -51,7 +59,8 @@ impl fmt::Display for Heard {
 #[derive(Debug)]
 pub(super) struct Rules {
     signals: Signals,
-    first: Option<(Signal, Instant)>,
+    /// When the first one came that drains.
+    first: Option<Instant>,
 }
 
 impl Rules {
@@ -76,13 +85,13 @@ impl Rules {
         if own == OnSignal::Cut {
             return Heard::Cut;
         }
-        let Some((first, at)) = self.first else {
-            self.first = Some((signal, now));
+        let Some(first) = self.first else {
+            self.first = Some(now);
             return Heard::Drain;
         };
-        let is_same = first == signal && now.saturating_duration_since(at) < ONE;
+        let is_second = now.saturating_duration_since(first) >= ONE;
         match self.signals.second {
-            OnSignal::Cut if !is_same => Heard::Cut,
+            OnSignal::Cut if is_second => Heard::Cut,
             _ => Heard::Ignored,
         }
     }

@@ -8,12 +8,14 @@ use tokio::sync::{oneshot, watch};
 use super::beside::Besides;
 use super::builder::Shutdown;
 use super::ear::{listen, Hurry};
+use super::handlers::warn_of_blocked;
 use super::record::Record;
 use super::rules::Rules;
 use super::sequence::{finish, Sequence};
 use super::server::Server;
 use super::stages::{Served, ServerStages, Stop};
 use super::timeouts::BESIDE;
+use super::unheard::Claim;
 use super::{log, systemd, ShutdownReport};
 use crate::latch::Latch;
 use crate::race::{race, Either};
@@ -57,7 +59,9 @@ impl Shutdown {
     ///
     /// # After it
     ///
-    /// The signals stay caught, so that none of them ends a process that hangs on its way out of `main`. A runtime waits
+    /// The signals stay caught, so that none of them ends a process that hangs on its way out of `main`. If the future
+    /// is dropped before its end, or returns an error before the server is made, the next signal ends the process, with
+    /// 143 for SIGTERM and 130 for SIGINT. A runtime waits
     /// for its blocking tasks when it is dropped: where one may not end, leave by `Runtime::shutdown_background` or
     /// `std::process::exit`.
     ///
@@ -91,7 +95,12 @@ impl Shutdown {
     {
         let budget = self.budget()?;
         let handlers = self.handlers?;
+        let mut claim = self.claim;
+        if let Some(claim) = &mut claim {
+            claim.runs();
+        }
         log::budget(&budget);
+        warn_of_blocked();
         let (connections, count) = watch::channel(1);
         let (stop, overdue, abandon) = (Latch::new(), Latch::new(), Latch::new());
         let serving = server(ServerStages {
@@ -102,7 +111,6 @@ impl Shutdown {
             connections,
         });
         let besides = Besides::spawn(self.beside);
-        systemd::ready();
 
         let hurry = Hurry::default();
         let (trigger, triggered) = oneshot::channel();
@@ -127,7 +135,9 @@ impl Shutdown {
             abandon,
             hurry,
         };
-        together(listening, serving, follow(sequence, triggered, besides)).await
+        let ended = together(listening, serving, follow(sequence, triggered, besides)).await;
+        claim.into_iter().for_each(Claim::ends);
+        ended
     }
 }
 
@@ -153,9 +163,11 @@ async fn follow(
     triggered: oneshot::Receiver<DrainReason>,
     besides: Besides,
 ) -> Result<ShutdownReport, BoxError> {
-    let reason = match race(triggered, sequence.server.ended()).await {
-        Either::First(reason) => reason.unwrap_or(DrainReason::Requested),
-        Either::Second(()) => {
+    let begins = race(triggered, sequence.server.ended());
+    let reason = match race(systemd::ready(), begins).await {
+        Either::First(never) => match never {},
+        Either::Second(Either::First(reason)) => reason.unwrap_or(DrainReason::Requested),
+        Either::Second(Either::Second(())) => {
             log::server_ended_first();
             DrainReason::from("the server ended")
         }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{sleep, sleep_until, Instant};
+use tokio::time::{sleep, Instant};
 
 use super::builder::StopAccepting;
 use super::ear::Hurry;
@@ -16,7 +16,7 @@ use super::server::Server;
 use super::timeouts::Timeouts;
 use super::{log, Cut};
 use crate::latch::Latch;
-use crate::race::{race, Either};
+use crate::race::{over, race, Either};
 use crate::{DrainHandle, Straggler, StragglerPhase};
 
 /// How much of the end of the lame duck is watched for what still comes.
@@ -105,9 +105,9 @@ impl Sequence {
         if !limit.is_zero() {
             let front = &self.handle.exit().front;
             let watched = async {
-                sleep(limit.saturating_sub(LAST)).await;
+                over(less(limit, LAST)).await;
                 front.watch();
-                sleep_until(began + limit).await;
+                over(less(limit, began.elapsed())).await;
             };
             let hurried = race(self.hurry.cut.fired(), self.server.ended());
             if let Either::Second(()) = race(hurried, watched).await {
@@ -121,7 +121,9 @@ impl Sequence {
     }
 
     fn close_accept(&self) {
-        if self.handle.exit().close_accept() {
+        // Asked first: what hears of it may be gone right after.
+        let closes_something = self.handle.exit().closes_something();
+        if self.handle.exit().close_accept() && closes_something {
             log::step("listening socket closes", Duration::ZERO, &self.handle);
         }
     }
@@ -132,7 +134,7 @@ impl Sequence {
         let began = Instant::now();
         if !limit.is_zero() && !self.server.has_ended() {
             let hurried = race(self.hurry.cut.fired(), self.server.idle());
-            race(hurried, sleep(limit)).await;
+            race(hurried, over(limit)).await;
         }
         record.phases.settle += began.elapsed();
     }
@@ -151,7 +153,7 @@ impl Sequence {
         let is_drained = self.wait_for_drain().await;
         record.phases.drain = began.elapsed();
         if is_drained {
-            record.left_of_drain = self.timeouts.drain.saturating_sub(began.elapsed());
+            record.left_of_drain = less(self.timeouts.drain, began.elapsed());
         } else {
             self.cut(record).await;
         }
@@ -186,7 +188,7 @@ impl Sequence {
     /// Responses that are written have what is left of the drain to reach their peers, and `close` behind it: the same
     /// as a stream of the same bytes, which the drain waits for. What still runs is not the drain's and has `close`.
     async fn close(&mut self, record: &mut Record) {
-        let limit = self.timeouts.close.saturating_sub(record.phases.close);
+        let limit = less(self.timeouts.close, record.phases.close);
         let left = record.left_of_drain;
         log::step("close", limit.saturating_add(left), &self.handle);
         let began = Instant::now();
@@ -205,9 +207,9 @@ impl Sequence {
             }
         };
         let too_long = async {
-            sleep(limit).await;
+            over(limit).await;
             overdue.fire();
-            sleep(left).await;
+            over(left).await;
         };
         let closed = with_progress("close", handle, closed);
         race(closed, race(hurried, too_long)).await;
@@ -236,6 +238,14 @@ impl Sequence {
             record.hook_ended(place, ended);
         }
         record.phases.on_drained = began.elapsed();
+    }
+}
+
+/// What is left of a limit; of none, none.
+fn less(limit: Duration, by: Duration) -> Duration {
+    match limit {
+        Duration::MAX => Duration::MAX,
+        limit => limit.saturating_sub(by),
     }
 }
 

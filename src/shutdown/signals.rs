@@ -18,9 +18,10 @@ pub enum OnSignal {
 /// What the signals mean to a [`Shutdown`](crate::Shutdown).
 ///
 /// SIGTERM drains. SIGINT cuts at once, which [`sigint`](Self::sigint) changes. A second signal after a first one cuts,
-/// which [`second`](Self::second) changes; it does not change a SIGINT that cuts. Two SIGTERM within 250 ms are one,
-/// and so are two SIGINT where SIGINT drains. After a cut, one more SIGINT returns at once, hooks or not. A
-/// [trigger](crate::Shutdown::trigger) is not a signal: the first SIGTERM after it is the first.
+/// which [`second`](Self::second) changes; it does not change a SIGINT that cuts. Signals that drain are one if they come
+/// within 250 ms of the first: two SIGTERM, and where SIGINT drains also two SIGINT, or one of each in either order.
+/// After a cut, one more SIGINT returns at once, hooks or not. A [trigger](crate::Shutdown::trigger) is not a signal:
+/// the first SIGTERM after it is the first.
 ///
 /// On Windows, Ctrl-C is SIGINT; the console's closing and the system's shutdown are SIGTERM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,8 @@ impl Default for Signals {
 
 impl Signals {
     /// From `GRACEFUL_SHUTDOWN_SIGINT` (`drain` or `cut`) and `GRACEFUL_SHUTDOWN_SECOND_SIGNAL` (`cut` or `ignore`); the
-    /// defaults for what is not set.
+    /// defaults for what is not set. An empty variable counts as not set, and is logged as a warning with the target
+    /// `tower_drain`.
     ///
     /// # Errors
     ///

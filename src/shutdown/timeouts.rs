@@ -31,6 +31,9 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// They add up: the lame duck, twice the settling, the drain, the longest `on_cut` hook, the closing, all `on_drained`
 /// hooks and 1 s for servers beside must be less than `platform`, or [`check`](crate::Shutdown::check) is an error.
 ///
+/// `Duration::MAX` is no limit, for each of them. A phase, or a hook that is added up, can be without a limit only where
+/// `platform` is too: whatever kills the process would end it otherwise.
+///
 /// ```
 /// use std::time::Duration;
 /// use tower_drain::Timeouts;
@@ -99,12 +102,14 @@ impl Timeouts {
     /// leave below `grace`, less 1 s.
     ///
     /// `drain` shows it without the hooks, which are taken off when the sequence starts. If nothing is left for
-    /// it, [`check`](crate::Shutdown::check) is an error.
+    /// it, [`check`](crate::Shutdown::check) is an error. For `Duration::MAX`, which is no limit,
+    /// the drain has none.
     pub fn for_platform(grace: Duration) -> Self {
         Self::default().platform(grace).deriving()
     }
 
-    /// From the environment, in seconds with an optional fraction; the defaults for what is not set.
+    /// From the environment, in seconds with an optional fraction; the defaults for what is not set. An empty variable
+    /// counts as not set, and is logged as a warning with the target `tower_drain`.
     ///
     /// With `GRACEFUL_SHUTDOWN_PLATFORM_TIMEOUT` and without `GRACEFUL_SHUTDOWN_TIMEOUT` the drain is derived as by
     /// [`for_platform`](Self::for_platform). A variable that begins in `GRACEFUL_SHUTDOWN_` and is none that this crate
@@ -183,7 +188,10 @@ impl Timeouts {
     }
 
     fn left_by(&self, rest: Duration) -> Option<Duration> {
-        self.platform.checked_sub(rest.saturating_add(MARGIN))
+        match self.platform {
+            Duration::MAX => Some(Duration::MAX),
+            platform => platform.checked_sub(rest.saturating_add(MARGIN)),
+        }
     }
 
     fn without_drain(&self, hooks: HookBounds) -> Duration {
@@ -214,7 +222,8 @@ impl Timeouts {
             false => Duration::ZERO,
         };
         let least = needed.saturating_add(kept_free);
-        if needed >= self.platform || least > self.platform {
+        let is_limited = self.platform < Duration::MAX;
+        if is_limited && (needed >= self.platform || least > self.platform) {
             return Err(ConfigError::Budget {
                 needed: least,
                 platform: self.platform,
@@ -241,7 +250,10 @@ impl Timeouts {
         ]
         .iter()
         .filter(|(duration, _)| !duration.is_zero())
-        .map(|(duration, name)| format!("{} ({name})", duration.as_secs_f64()))
+        .map(|(duration, name)| match *duration {
+            Duration::MAX => format!("no limit ({name})"),
+            duration => format!("{} ({name})", duration.as_secs_f64()),
+        })
         .collect::<Vec<_>>()
         .join(" + ")
     }

@@ -44,7 +44,7 @@ pub enum StreamPolicy {
     /// It ends cleanly as soon as rejecting begins. For a subscription that never ends by itself.
     End,
     /// It ends cleanly that long after rejecting began, if it has not ended by itself. A resume disarms it, and the
-    /// next drain arms it anew.
+    /// next drain arms it anew. `Duration::MAX` is never.
     EndAfter(Duration),
     /// It ends in a [`BreakError`](crate::BreakError) as soon as rejecting begins, wherever it is and also if it is
     /// encoded, or in gRPC in trailers that say `UNAVAILABLE`. For a response that must not be taken for whole, such as

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use crate::race::{over, race, Either};
+
 /// Lets every task run until none can. A paused clock moves only then.
 pub(super) async fn idle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -10,7 +12,10 @@ pub(super) async fn idle() {
 
 /// `None` if `future` is not ready after `limit`.
 pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    tokio::time::timeout(limit, future).await.ok()
+    match race(future, over(limit)).await {
+        Either::First(output) => Some(output),
+        Either::Second(()) => None,
+    }
 }
 
 #[track_caller]

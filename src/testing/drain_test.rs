@@ -48,7 +48,7 @@ impl<S> DrainTest<S> {
     }
 
     /// How much of the paused clock may pass in one wait, of this and of all that it opens from here on, until it counts
-    /// as waiting for ever, and panics. 1 h by default.
+    /// as waiting for ever, and panics. 1 h by default; `Duration::MAX` is no limit.
     #[must_use]
     pub fn limit(self, limit: Duration) -> Self {
         Self { limit, ..self }

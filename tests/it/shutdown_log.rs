@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io::{self, Write};
 use std::sync::Once;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response};
@@ -67,6 +68,8 @@ async fn shut_down() -> (Vec<String>, String) {
         .unwrap();
     tokio::spawn(stuck.oneshot(request));
     tokio::task::yield_now().await;
+    // An accept loop of the caller's, which closes its socket then.
+    tokio::spawn(handle.accept_closed());
     let report = Shutdown::new(handle.clone())
         .timeouts(timeouts().drain(s(12.0)))
         .trigger(after(0.0))
@@ -222,4 +225,53 @@ async fn a_guard_that_was_told_of_the_cut_is_named_whether_it_obeyed_or_not() {
         assert!(told.contains(&format!("is_gone={is_gone}")), "{told}");
     }
     assert_eq!((report.cut, report.still_held.len()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_socket_is_not_said_to_close_where_nothing_closes_it() {
+    let closes = |lines: &[String]| {
+        let mut steps = lines.iter();
+        steps.any(|line| line.contains("step=\"listening socket closes\""))
+    };
+    let run = |handle: DrainHandle| {
+        Shutdown::new(handle.clone())
+            .timeouts(timeouts())
+            .trigger(after(0.0))
+            .run(|stop| server(stop, handle, Timeline::new()))
+    };
+    Lines::listen();
+    let handle = DrainHandle::new();
+    // Was there, and is gone.
+    drop(handle.accept_closed());
+    run(handle).await.unwrap();
+    let lines = Lines::get();
+    assert!(!closes(&lines), "{lines:#?}");
+    line(&lines, "step=\"server stops\"");
+
+    let handle = DrainHandle::new();
+    let _listener = handle.accept_closed();
+    run(handle).await.unwrap();
+    let lines = Lines::get();
+    assert!(closes(&lines), "{lines:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_limit_is_told_without_a_figure() {
+    Lines::listen();
+    let handle = DrainHandle::new();
+    Shutdown::new(handle.clone())
+        .timeouts(timeouts().drain(Duration::MAX).platform(Duration::MAX))
+        .trigger(after(0.0))
+        .run(|stop| server(stop, handle, Timeline::new()))
+        .await
+        .unwrap();
+    let lines = Lines::get();
+    let budget = &lines[0];
+    assert!(budget.contains("may take without limit"), "{budget}");
+    assert!(budget.contains("lame_duck_s=5.0"), "{budget}");
+    for field in ["worst_case_s", "grace_period_s", "platform_s", "drain_s"] {
+        assert!(!budget.contains(field), "{field}: {budget}");
+    }
+    let drain = line(&lines, "step=\"drain\"");
+    assert!(!drain.contains("at_most_s"), "{drain}");
 }

@@ -207,3 +207,15 @@ async fn tests_requests_and_shutdowns_say_how_they_stand() {
         "{said}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_duration_max_is_none() {
+    let (handle, test) = right();
+    let test = test.limit(Duration::MAX);
+    tokio::spawn(async move {
+        // More than the 30 years at which tokio's clock ends.
+        tokio::time::sleep(Duration::from_secs(1_000_000_000)).await;
+        handle.begin_lame_duck();
+    });
+    test.until(Phase::LameDuck).await;
+}

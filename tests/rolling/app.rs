@@ -135,6 +135,11 @@ fn code(succeeded: bool) -> ExitCode {
     }
 }
 
+pub(crate) async fn sighup() {
+    let mut signals = signal(SignalKind::hangup()).expect("SIGHUP can be caught");
+    signals.recv().await;
+}
+
 pub(crate) async fn sigterm() {
     let mut signals = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
     signals.recv().await;

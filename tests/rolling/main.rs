@@ -52,6 +52,7 @@ async fn main() -> ExitCode {
         () = all(&options, &mut report) => {}
         // Servers and proxies die with the future that is dropped here.
         _ = tokio::signal::ctrl_c() => return ExitCode::FAILURE,
+        () = app::sighup() => return ExitCode::FAILURE,
         () = app::sigterm() => return ExitCode::FAILURE,
     }
     report.close()

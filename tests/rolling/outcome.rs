@@ -97,10 +97,21 @@ impl Outcome {
 pub(crate) fn judge(done: &Restart, limits: &Limits, has_streams: bool) -> Vec<Problem> {
     let Restart { exit, counts, .. } = done;
     let mut wrong = Vec::new();
+    let is_right = |code: i32| limits.exit_codes.contains(&code);
     match &exit.code {
-        Ok(code) if limits.exit_codes.contains(code) => {}
+        _ if exit.shell_code().is_some_and(is_right) => {}
         Ok(code) => wrong.push(format!("exit code {code}")),
-        Err(what) => wrong.push(what.clone()),
+        Err(what) => match exit.shell_code() {
+            Some(code) => wrong.push(format!("{what}, which is exit code {code}")),
+            None => wrong.push(what.clone()),
+        },
+    }
+    if exit.outlived {
+        wrong.push(
+            "what had the signal has ended, and the server behind it went on and was killed: let a shell `exec` the \
+             server"
+                .to_owned(),
+        );
     }
     if exit.after > limits.stops_within {
         let (took, limit) = (exit.after.as_secs_f64(), limits.stops_within.as_secs_f64());

@@ -8,6 +8,8 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{killpg, Signal};
+use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
@@ -82,6 +84,44 @@ pub(crate) fn spawn(mut command: Command, log: &Path) -> io::Result<Child> {
         .stderr(log)
         .kill_on_drop(true)
         .spawn()
+}
+
+/// The process group of a child that leads it. What is left of it is killed when this is dropped: the child itself, and
+/// what it has started, such as the server behind a shell.
+#[derive(Debug)]
+pub(crate) struct Group(Option<Pid>);
+
+impl Group {
+    /// That of `child`, which was spawned with `process_group(0)`.
+    pub(crate) fn of(child: &Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Self(id.map(Pid::from_raw))
+    }
+
+    pub(crate) fn kill(&mut self) {
+        if let Some(group) = self.0.take() {
+            // An error: nothing is left of it.
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Whether nothing accepts connections on `addr` any more, at the latest after `limit`.
+pub(crate) async fn is_free(addr: SocketAddr, limit: Duration) -> bool {
+    let begin = Instant::now();
+    while tokio::net::TcpStream::connect(addr).await.is_ok() {
+        if begin.elapsed() > limit {
+            return false;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    true
 }
 
 /// Waits until something accepts connections on `addr`.

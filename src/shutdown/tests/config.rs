@@ -22,6 +22,8 @@ const SETTLE: &str = "GRACEFUL_SHUTDOWN_SETTLE";
 const DRAIN: &str = "GRACEFUL_SHUTDOWN_TIMEOUT";
 const CLOSE: &str = "GRACEFUL_SHUTDOWN_CLOSE_TIMEOUT";
 const PLATFORM: &str = "GRACEFUL_SHUTDOWN_PLATFORM_TIMEOUT";
+const SIGINT: &str = "GRACEFUL_SHUTDOWN_SIGINT";
+const SECOND: &str = "GRACEFUL_SHUTDOWN_SECOND_SIGNAL";
 
 #[test]
 fn without_variables_the_defaults_stand_and_fit() {
@@ -51,7 +53,6 @@ fn every_variable_sets_its_own_timeout_with_fractions() {
 fn a_bad_value_is_an_error_that_names_variable_and_value() {
     let huge = "9".repeat(400);
     let bad = [
-        "",
         " ",
         "-1",
         "-0",
@@ -87,6 +88,19 @@ fn a_bad_value_is_an_error_that_names_variable_and_value() {
             assert!(matches!(error, ConfigError::Variable { .. }));
         }
     }
+}
+
+/// As compose passes one that is not set.
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let names = [LAME_DUCK, SETTLE, DRAIN, CLOSE, PLATFORM];
+    let empty = names.map(|name| (name, ""));
+    assert_eq!(parse(&empty).unwrap(), Timeouts::default());
+    // Neither is the drain, which is derived then.
+    let derived = parse(&[(PLATFORM, "30"), (DRAIN, "")]).unwrap();
+    assert_eq!(derived, Timeouts::for_platform(s(30.0)));
+    let empty = [SIGINT, SECOND].map(|name| (name, ""));
+    assert_eq!(parse_signals(&empty).unwrap(), Signals::default());
 }
 
 #[cfg(unix)]
@@ -194,6 +208,49 @@ async fn hooks_that_do_not_fit_are_an_error_of_the_check() {
     );
 }
 
+#[test]
+fn without_a_platforms_limit_a_phase_may_be_without_one() {
+    let endless = Timeouts::default().platform(Duration::MAX);
+    let budget = |timeouts: &Timeouts| timeouts.budget(HookBounds::default());
+    // A limit that is not there is not reached.
+    assert_eq!(budget(&endless).unwrap().worst_case, s(317.0));
+    for timeouts in [
+        endless.clone().lame_duck(Duration::MAX),
+        endless.clone().settle(Duration::MAX),
+        endless.clone().drain(Duration::MAX),
+        endless.clone().close(Duration::MAX),
+    ] {
+        assert_eq!(budget(&timeouts).unwrap().worst_case, Duration::MAX);
+    }
+    // It is derived as what is left of no limit.
+    let derived = Timeouts::for_platform(Duration::MAX);
+    assert_eq!(derived.drain, Duration::MAX);
+    assert_eq!(budget(&derived).unwrap().timeouts.drain, Duration::MAX);
+
+    let hooks = HookBounds {
+        longest_on_cut: Duration::MAX,
+        all_on_drained: Duration::MAX,
+        ..HookBounds::default()
+    };
+    assert_eq!(endless.budget(hooks).unwrap().worst_case, Duration::MAX);
+}
+
+#[test]
+fn a_phase_without_a_limit_does_not_fit_below_one_of_the_platform_and_the_error_says_so() {
+    let timeouts = Timeouts::default().drain(Duration::MAX);
+    let error = timeouts.budget(HookBounds::default()).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("has no limit and the platform kills after 330 s: 5 ("),
+        "{message}"
+    );
+    assert!(
+        message.contains("+ no limit (GRACEFUL_SHUTDOWN_TIMEOUT) +"),
+        "{message}"
+    );
+    assert!(!message.contains("18446744073709551615"), "{message}");
+}
+
 /// The cells of the first table below a heading.
 fn rows<'a>(page: &'a str, heading: &str) -> impl Iterator<Item = Vec<&'a str>> {
     let (_, section) = page.split_once(heading).expect("the heading");
@@ -265,8 +322,6 @@ fn the_deployment_has_figures_that_fit() {
 
 #[test]
 fn signals_from_variables() {
-    const SIGINT: &str = "GRACEFUL_SHUTDOWN_SIGINT";
-    const SECOND: &str = "GRACEFUL_SHUTDOWN_SECOND_SIGNAL";
     assert_eq!(parse_signals(&[]).unwrap(), Signals::default());
     let set = parse_signals(&[(SIGINT, "drain"), (SECOND, "ignore")]).unwrap();
     let expected = Signals::default()
@@ -277,7 +332,7 @@ fn signals_from_variables() {
     assert_eq!(set, Signals::default());
     for (name, value) in [
         (SIGINT, "ignore"),
-        (SIGINT, ""),
+        (SIGINT, " "),
         (SIGINT, "Drain"),
         (SECOND, "drain"),
         (SECOND, "ignore "),

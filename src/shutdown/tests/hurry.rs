@@ -1,10 +1,11 @@
 //! Signals while the sequence is on.
 
 use std::future::pending;
+use std::time::Duration;
 
 use super::{after, assert_near, hang, hearing, run, s, work};
 use crate::shutdown::rules::Signal::{Int, Term};
-use crate::shutdown::{HookOutcome, OnSignal, Signals};
+use crate::shutdown::{HookOutcome, OnSignal, Signals, Timeouts};
 use crate::{BoxError, DrainHandle, Phase};
 
 #[tokio::test(start_paused = true)]
@@ -188,4 +189,25 @@ async fn sigint_after_a_trigger_cuts() {
     let (report, took) = run(hearing(&handle, &[(2.0, Int)]).trigger(after(0.0))).await;
     assert_near(took, 2.0);
     assert_eq!((report.cut, report.reason), (1, "test".into()));
+}
+
+/// More than the 30 years at which tokio's clock ends.
+const AGES: f64 = 1e9;
+
+#[tokio::test(start_paused = true)]
+async fn a_phase_without_a_limit_ends_by_a_signal_alone() {
+    let endless = || Timeouts::default().platform(Duration::MAX);
+    let handle = DrainHandle::new();
+    let shutdown =
+        hearing(&handle, &[(0.0, Term), (AGES, Int)]).timeouts(endless().lame_duck(Duration::MAX));
+    let (report, _) = run(shutdown).await;
+    assert_near(report.phases.lame_duck.as_secs_f64(), AGES);
+
+    let handle = DrainHandle::new();
+    let shutdown = hearing(&handle, &[(0.0, Int), (AGES, Int)])
+        .timeouts(endless())
+        .on_drained("hangs", Duration::MAX, hang);
+    let (report, took) = run(shutdown).await;
+    assert_near(took, AGES);
+    assert_eq!(report.hooks[0].outcome, HookOutcome::Unfinished);
 }

@@ -61,9 +61,19 @@ fn sigint_that_drains_is_a_first_signal_and_a_second_one() {
     let expected = [Heard::Drain, Heard::Ignored, Heard::Cut, Heard::Leave];
     assert_eq!(heard(drains.clone(), &signals), expected);
     assert_eq!(
-        heard(drains, &[(0.0, Term), (0.1, Int)]),
+        heard(drains, &[(0.0, Term), (0.25, Int)]),
         [Heard::Drain, Heard::Cut]
     );
+}
+
+#[test]
+fn signals_that_both_drain_are_one_within_250_ms_in_whatever_order() {
+    let drains = Signals::default().sigint(OnSignal::Drain);
+    for (first, other) in [(Term, Int), (Int, Term)] {
+        let signals = [(0.0, first), (0.005, other), (0.1, first), (0.25, other)];
+        let expected = [Heard::Drain, Heard::Ignored, Heard::Ignored, Heard::Cut];
+        assert_eq!(heard(drains.clone(), &signals), expected);
+    }
 }
 
 #[test]
