@@ -1,13 +1,15 @@
 //! The lines of a shutdown, all with the target `tower_drain::shutdown`. Their fields are part of the interface:
 //! dashboards are built on them. Times are in seconds.
 
+use std::error::Error;
 use std::time::Duration;
 
 use super::report::{HookOutcome, HookStage};
 use super::rules::Heard;
 use super::timeouts::Budget;
 use super::ShutdownReport;
-use crate::{BoxError, DrainHandle, DrainReason, Straggler};
+use crate::one_line::OneLine;
+use crate::{words, DrainHandle, DrainReason, Straggler};
 
 macro_rules! line {
     ($level:ident, $($rest:tt)*) => {
@@ -41,10 +43,11 @@ pub(super) fn budget(budget: &Budget) {
 
 pub(super) fn variable_unread(name: &str, known: &[&str]) {
     let known = known.join(", ");
+    let said = OneLine(name);
     line!(
         warn,
         name,
-        "{name} is set and read by nobody; the variables are {known}"
+        "{said} is set and read by nobody; the variables are {known}"
     );
 }
 
@@ -56,8 +59,9 @@ pub(super) fn server_ended_first() {
     line!(warn, "the server ended by itself");
 }
 
-pub(super) fn server_failed(error: &BoxError) {
-    line!(error, %error, "the server ended in an error");
+pub(super) fn server_failed(error: &(dyn Error + 'static)) {
+    let words = words::of_error(error);
+    line!(error, error = %OneLine(&words), "the server ended in an error");
 }
 
 /// One line for each step, when it begins; `at_most_s` is how long it may last.
@@ -76,20 +80,15 @@ pub(super) fn signal(name: &'static str, heard: Heard) {
 }
 
 pub(super) fn progress(step: &'static str, waited: Duration, handle: &DrainHandle) {
-    let stragglers = handle.stragglers();
-    let oldest: Vec<_> = stragglers
-        .iter()
-        .take(OLDEST)
-        .map(ToString::to_string)
-        .collect();
+    let (oldest, in_flight) = handle.tracker().oldest(OLDEST);
+    let oldest: Vec<_> = oldest.iter().map(ToString::to_string).collect();
     line!(
         info,
         step,
         waited_s = seconds(waited),
-        in_flight = stragglers.len(),
+        in_flight,
         oldest = oldest.join("; "),
-        "waiting for {} in flight",
-        stragglers.len(),
+        "waiting for {in_flight} in flight",
     );
 }
 
@@ -117,8 +116,8 @@ pub(super) fn hook_ended(stage: HookStage, name: &str, outcome: &HookOutcome, to
     }
 }
 
-pub(super) fn beside_failed(error: &BoxError) {
-    line!(error, %error, "a server beside ended in an error");
+pub(super) fn beside_failed(error: &str) {
+    line!(error, error = %OneLine(error), "a server beside ended in an error");
 }
 
 pub(super) fn beside_dropped(servers: usize) {
@@ -131,7 +130,8 @@ pub(super) fn beside_dropped(servers: usize) {
 
 #[cfg(all(feature = "systemd", target_os = "linux"))]
 pub(super) fn systemd_not_told(error: &std::io::Error) {
-    line!(warn, %error, "systemd could not be told");
+    let words = words::of_error(error);
+    line!(warn, error = %OneLine(&words), "systemd could not be told");
 }
 
 /// The last line.
