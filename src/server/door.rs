@@ -1,6 +1,7 @@
 //! The listener from its first accept to the end of its backlog.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
@@ -10,6 +11,8 @@ use tokio::time::{sleep, Sleep};
 use super::Accept;
 use crate::backlog::is_of_one_connection;
 use crate::lines::Rarely;
+use crate::one_line::OneLine;
+use crate::{contained, words};
 
 /// Too many open files is what it is for; they close by themselves.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -24,7 +27,8 @@ pub(super) struct Door<L: Accept> {
 
 enum State<L: Accept> {
     Open(L),
-    Closing(L::Backlog),
+    /// Without a backlog, if closing the listener panicked.
+    Closing(Option<L::Backlog>),
     Closed,
 }
 
@@ -40,7 +44,7 @@ impl<L: Accept> Door<L> {
     /// From here on only what has been let in already is accepted.
     pub(super) fn close(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
-            State::Open(listener) => State::Closing(listener.close()),
+            State::Open(listener) => State::Closing(contained::call(|| listener.close()).ok()),
             state => state,
         };
         self.pause = None;
@@ -61,24 +65,44 @@ impl<L: Accept> Door<L> {
                 self.pause = None;
             }
             let (accepted, pause) = match &mut self.state {
-                State::Open(listener) => (Some(ready!(listener.poll_accept(cx))), PAUSE),
-                State::Closing(backlog) => (backlog.next(), PAUSE_IN_BACKLOG),
+                State::Open(listener) => {
+                    let polled = contained::call(|| listener.poll_accept(cx));
+                    let polled = polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic))));
+                    (Some(ready!(polled)), PAUSE)
+                }
+                State::Closing(backlog) => {
+                    let next = contained::call(|| backlog.as_mut()?.next());
+                    let next = next.unwrap_or_else(|panic| Some(Err(panicked(panic))));
+                    (next, PAUSE_IN_BACKLOG)
+                }
                 State::Closed => (None, PAUSE),
             };
             match accepted {
                 Some(Ok(accepted)) => return Poll::Ready(Some(accepted)),
-                Some(Err(error)) if is_of_one_connection(&error) => {}
+                Some(Err(error)) if is_of_one_connection(&error) => contained::discard(error),
                 Some(Err(error)) => {
+                    let words = words::of_last(error.into());
                     self.failing.write(|| {
-                        tracing::error!(target: "tower_drain", %error, "accepting a connection failed; going on after a pause");
+                        tracing::error!(target: "tower_drain", error = %OneLine(&words), "accepting a connection failed; going on after a pause");
                     });
                     self.pause = Some(Box::pin(sleep(pause)));
                 }
                 None => {
-                    self.state = State::Closed;
+                    contained::discard(std::mem::replace(&mut self.state, State::Closed));
                     return Poll::Ready(None);
                 }
             }
         }
+    }
+}
+
+/// A panic of the listener counts as an error of it.
+fn panicked(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::Other, format!("panicked: {message}"))
+}
+
+impl<L: Accept> Drop for Door<L> {
+    fn drop(&mut self) {
+        contained::discard(std::mem::replace(&mut self.state, State::Closed));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 
 use super::tally::Tally;
+use crate::contained::discard;
 
 #[derive(Clone)]
 pub(super) struct Streams {
@@ -28,7 +29,10 @@ where
     fn execute(&self, future: F) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(tasks) = tasks.as_mut() else { return };
-        while tasks.try_join_next().is_some() {}
+        // One handler's panic, and what it panicked with, is not the other streams'.
+        while let Some(ended) = tasks.try_join_next() {
+            discard(ended);
+        }
         let held = self.tally.stream();
         tasks.spawn(async move {
             drop(future.await);
@@ -54,7 +58,10 @@ impl StreamsOwner {
     /// Ends the tasks and waits until they are gone.
     pub(super) async fn end(self) {
         if let Some(mut tasks) = self.0.take() {
-            tasks.shutdown().await;
+            tasks.abort_all();
+            while let Some(ended) = tasks.join_next().await {
+                discard(ended);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ mod answers;
 mod clock;
 mod http2;
 mod lifetime;
+mod panics;
 mod sequence;
 mod support;
 mod tls;
