@@ -3,6 +3,8 @@
 //! The runtime remembers that a listener had nothing to accept, and asks the system again only after an event that it
 //! may not have seen yet. So the listener is taken from the runtime, and the system itself is asked.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::lines::{self, Rarely};
+use crate::one_line::OneLine;
+use crate::words;
 
 /// No system keeps more; a flood of newcomers does not keep the socket open.
 const LONGEST: usize = 65_535;
@@ -76,9 +80,14 @@ impl Failing {
     /// something else is given back. Any other is of one connection or of the network, as
     /// [accept(2)](https://man7.org/linux/man-pages/man2/accept.2.html#DESCRIPTION) has it, and a peer could make all
     /// others wait by it.
-    pub(crate) fn pause(&mut self, error: &io::Error, exhausted: Duration) -> Option<Duration> {
+    ///
+    /// The error ends here: it may be the caller's, and panic.
+    pub(crate) fn pause(&mut self, error: io::Error, exhausted: Duration) -> Option<Duration> {
         self.in_a_row = self.in_a_row.saturating_add(1);
-        let pause = match is_out_of_something(error) {
+        let waits = is_out_of_something(&error) || is_panic(&error);
+        let words = words::of_last(error.into());
+        let error = OneLine(&words);
+        let pause = match waits {
             true => exhausted,
             false if self.in_a_row > IN_A_ROW => BETWEEN,
             false => {
@@ -101,6 +110,28 @@ impl Failing {
     pub(crate) fn accepted(&mut self) {
         self.in_a_row = 0;
     }
+}
+
+/// A panic of the caller's listener, with its message.
+#[derive(Debug)]
+struct Panicked(String);
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "panicked: {}", self.0)
+    }
+}
+
+impl Error for Panicked {}
+
+/// A panic of a listener counts as an error of it that does not end at once.
+#[cfg_attr(not(feature = "server"), allow(dead_code))]
+pub(crate) fn panicked(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::Other, Panicked(message))
+}
+
+fn is_panic(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Panicked>())
 }
 
 /// Out of files, of the process or of the system, of buffers or of memory.
@@ -141,22 +172,23 @@ mod tests {
         let empty = backlog.next(|()| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         assert!(empty.is_none() && backlog.listener.is_none());
     }
+
     #[test]
     fn a_pause_is_for_what_ran_out_and_for_errors_that_go_on_and_on() {
         let long = Duration::from_secs(1);
         let mut failing = Failing::default();
-        let full = io::Error::from(io::ErrorKind::OutOfMemory);
-        assert_eq!(failing.pause(&full, long), Some(long));
+        let full = || io::Error::from(io::ErrorKind::OutOfMemory);
+        assert_eq!(failing.pause(full(), long), Some(long));
         failing.accepted();
 
-        let broken = io::Error::from(io::ErrorKind::InvalidData);
+        let broken = || io::Error::from(io::ErrorKind::InvalidData);
         for _ in 0..IN_A_ROW {
-            assert_eq!(failing.pause(&broken, long), None);
+            assert_eq!(failing.pause(broken(), long), None);
         }
-        assert_eq!(failing.pause(&broken, long), Some(BETWEEN));
-        assert_eq!(failing.pause(&full, long), Some(long));
+        assert_eq!(failing.pause(broken(), long), Some(BETWEEN));
+        assert_eq!(failing.pause(full(), long), Some(long));
         failing.accepted();
-        assert_eq!(failing.pause(&broken, long), None);
+        assert_eq!(failing.pause(broken(), long), None);
     }
 
     #[cfg(unix)]

@@ -16,6 +16,9 @@ use crate::{
 ///
 /// Every call works outside a runtime. The futures are `Send + 'static` and cancel safe: one that is dropped loses
 /// nothing, and one that is made anew goes on from what is the case then.
+///
+/// A waker that panics when it is woken does not keep the others from being woken, and its panic ends there: the call, or
+/// the drop, that woke it goes on.
 #[derive(Clone)]
 pub struct DrainHandle {
     tracker: Arc<Tracker>,

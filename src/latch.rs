@@ -8,6 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
+use crate::contained;
+
 /// Fires once and stays fired. Clones are the same latch.
 #[derive(Clone, Default)]
 pub(crate) struct Latch(Arc<Mutex<State>>);
@@ -33,7 +35,10 @@ impl Latch {
         let wakers = std::mem::take(&mut state.wakers);
         // Outside the lock: a waker may run anything.
         drop(state);
-        wakers.into_iter().for_each(|(_, waker)| waker.wake());
+        for (_, waker) in wakers {
+            // One that panics does not keep the others from being woken.
+            drop(contained::call(|| waker.wake()));
+        }
         true
     }
 
@@ -85,7 +90,7 @@ impl Future for Fired {
             }
         };
         drop(state);
-        drop(old);
+        contained::discard(old);
         Poll::Pending
     }
 }
@@ -102,7 +107,7 @@ impl Drop for Fired {
         if let Some(place) = self.place {
             // The places are gone once it fired.
             let waker = self.latch.lock().wakers.try_remove(place);
-            drop(waker);
+            contained::discard(waker);
         }
     }
 }
@@ -148,5 +153,27 @@ mod tests {
         assert!(stays.is_woken());
         drop(stays);
         assert!(latch.is_fired());
+    }
+
+    #[test]
+    fn a_waker_that_panics_does_not_keep_the_others_from_being_woken() {
+        struct Panics;
+
+        impl std::task::Wake for Panics {
+            fn wake(self: Arc<Self>) {
+                panic!("a waker that panics");
+            }
+        }
+
+        let latch = Latch::new();
+        let panics = Waker::from(Arc::new(Panics));
+        let mut bad = std::pin::pin!(latch.fired());
+        let poll = bad.as_mut().poll(&mut Context::from_waker(&panics));
+        assert!(poll.is_pending());
+        let mut good = task::spawn(latch.fired());
+        assert_pending!(good.poll());
+
+        assert!(latch.fire());
+        assert!(good.is_woken());
     }
 }

@@ -153,6 +153,7 @@ mod backlog;
 mod body;
 mod config;
 mod connection;
+mod contained;
 #[cfg(any(feature = "agent", feature = "shutdown"))]
 mod env;
 mod error;
@@ -179,6 +180,7 @@ mod listener;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod nonce;
+mod one_line;
 mod phase;
 #[cfg(feature = "shutdown")]
 mod race;

@@ -1,16 +1,17 @@
 //! Lines of the log.
 
-use std::panic::{catch_unwind, AssertUnwindSafe};
 #[cfg(any(feature = "axum", feature = "server"))]
 use std::time::Duration;
 
 #[cfg(any(feature = "axum", feature = "server"))]
 use tokio::time::Instant;
 
+use crate::contained;
+
 /// Runs what writes a line. A subscriber may panic, as that of `tracing-subscriber` does where stderr is gone: the
 /// process that read it may have had the same signal. That ends the line and nothing else.
 pub(crate) fn write(line: impl FnOnce()) {
-    drop(catch_unwind(AssertUnwindSafe(line)));
+    drop(contained::call(line));
 }
 
 #[cfg(any(feature = "axum", feature = "server"))]

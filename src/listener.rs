@@ -118,7 +118,7 @@ impl DrainListener {
                     return accepted;
                 }
                 Err(error) => {
-                    if let Some(pause) = self.failing.pause(&error, EXHAUSTED) {
+                    if let Some(pause) = self.failing.pause(error, EXHAUSTED) {
                         sleep(pause).await;
                     }
                 }

@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::one_line::OneLine;
+
 /// Why a drain began. The first reason stands, whoever else begins it again.
 ///
 /// With the feature `admin` it serialises with serde. A reason that this version does not know is read as
@@ -31,20 +33,22 @@ pub enum DrainReason {
     Other(Cow<'static, str>),
 }
 
+/// In one line: control characters in the words of others are escaped. The reason itself keeps them.
 impl fmt::Display for DrainReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Requested => f.write_str("requested"),
-            Self::Signal(name) => f.write_str(name),
+            Self::Signal(name) => OneLine(name).fmt(f),
             Self::Goodbye => f.write_str("goodbye"),
             Self::ConnectivityLost {
                 failures,
                 last_error,
             } => write!(
                 f,
-                "connectivity lost after {failures} failures: {last_error}"
+                "connectivity lost after {failures} failures: {}",
+                OneLine(last_error)
             ),
-            Self::Other(words) => f.write_str(words),
+            Self::Other(words) => OneLine(words).fmt(f),
         }
     }
 }

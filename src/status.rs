@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use crate::one_line::OneLine;
 use crate::{DrainReason, Phase};
 
 /// How a drain stands, read in one go by [`DrainHandle::status`](crate::DrainHandle::status).
@@ -73,11 +74,12 @@ pub struct Straggler {
     pub phase: StragglerPhase,
 }
 
+/// In one line: control characters in a label are escaped.
 impl fmt::Display for Straggler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.method, &self.path, &self.label) {
-            (Some(method), Some(path), _) => write!(f, "{method} {path}")?,
-            (_, _, Some(label)) => f.write_str(label)?,
+            (Some(method), Some(path), _) => write!(f, "{} {}", OneLine(method), OneLine(path))?,
+            (_, _, Some(label)) => OneLine(label).fmt(f)?,
             _ => f.write_str("(unnamed)")?,
         }
         write!(f, ", {}, {:.1} s", self.phase, self.age.as_secs_f64())

@@ -8,7 +8,7 @@ use pin_project_lite::pin_project;
 
 use super::caught::Caught;
 use super::ticks::Ticks;
-use crate::{lines, BoxError, Changed, DrainHandle, DrainStatus, Phase};
+use crate::{lines, words, BoxError, Changed, DrainHandle, DrainStatus, Phase};
 
 /// Says on a period that this process lives, until a phase is reached.
 ///
@@ -34,7 +34,8 @@ use crate::{lines, BoxError, Changed, DrainHandle, DrainStatus, Phase};
 /// period from then on, start to start. A slow beat delays only the next: beats never overlap, one that takes longer
 /// than the period is followed at once by the next, and those that were missed are not made up for.
 ///
-/// A beat that fails or panics does not stop it: the next one comes at its time. The first of several in a row is logged
+/// A beat that fails or panics, also in its drop or in its error's `Display`, does not stop it: the next one comes at its
+/// time. The first of several in a row is logged
 /// at `warn` with the target `tower_drain::agent`. A beat that never ends is the last: put a timeout around what may hang.
 #[derive(Clone)]
 #[must_use = "a heartbeat does nothing until it runs"]
@@ -141,11 +142,8 @@ where
         loop {
             if let Some(beating) = this.beating.as_mut().as_pin_mut() {
                 let ended = ready!(beating.poll(cx));
-                this.beating.set(None);
-                return Poll::Ready(ended.and_then(|output| match output.into_result() {
-                    Ok(()) => Ok(()),
-                    Err(error) => Err(error.to_string()),
-                }));
+                let ended = ended.and_then(|output| output.into_result().map_err(words::of_last));
+                return Poll::Ready(ended.and(Caught::clear(this.beating)));
             }
             ready!(this.ticks.poll(cx));
             let status = this.handle.status();
@@ -168,7 +166,8 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.as_mut().poll_phase(cx).is_ready() {
-                self.as_mut().project().beating.set(None);
+                // It ends whatever the drop of the last beat does.
+                drop(Caught::clear(self.project().beating));
                 return Poll::Ready(());
             }
             let ended = ready!(self.as_mut().poll_beat(cx));

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::time::{interval_at, Instant, Interval, MissedTickBehavior};
 
 /// Further away than anybody waits, and yet a moment that a clock can tell.
-const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+pub(super) const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// One tick at the first poll, and one at every period from then on. Of those that were missed, one comes late.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use std::task::{ready, Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
 
 use super::caught::Caught;
+use super::patience::Patience;
 use super::ticks::Ticks;
 use crate::env::{count, environment, period, ConfigError, Lookup};
 use crate::{lines, words, BoxError, DrainReason};
@@ -62,8 +62,14 @@ pin_project! {
     /// resolve it, and one success in between starts the count anew. With the defaults, a backend that hangs is lost
     /// 20 s after the first probe that it did not answer.
     ///
-    /// The probe is polled in the task that polls this future. A panic in it is a failure. It must not block its
-    /// thread: nothing can take that back. Failures are logged at `warn` with the target `tower_drain::agent`, and the
+    /// A time in which this process itself stood still is not the backend's silence: a stop by SIGSTOP, a machine that
+    /// is paused, a handler that blocks the thread. If a timer comes late by more than an eighth of the timeout, and
+    /// more than 20 ms, the probe that is on gets its timeout anew, up to three times. A paused clock of tokio that is
+    /// advanced is no such time.
+    ///
+    /// The probe is polled in the task that polls this future. A panic in it is a failure, also one in its drop, in its
+    /// error's `Display`, or in the drop of either; of the causes of an error the first 16 are told. The probe must not
+    /// block its thread: nothing can take that back. Failures are logged at `warn` with the target `tower_drain::agent`, and the
     /// success that ends a row of them at `info`.
     ///
     /// # Whom it stops
@@ -83,7 +89,7 @@ pin_project! {
         timeout: Duration,
         threshold: u32,
         failures: u32,
-        deadline: Option<Pin<Box<Sleep>>>,
+        patience: Option<Patience>,
         #[pin]
         probing: Option<Caught<T>>,
     }
@@ -104,7 +110,7 @@ where
             timeout: Duration::from_secs(5),
             threshold: 2,
             failures: 0,
-            deadline: None,
+            patience: None,
             probing: None,
         }
     }
@@ -181,22 +187,21 @@ where
                 Ok(probing) => this.probing.set(Some(probing)),
                 Err(panic) => return Poll::Ready(Err(panic)),
             }
-            *this.deadline = Some(Box::pin(tokio::time::sleep(*this.timeout)));
         }
-        if let Some(probing) = this.probing.as_mut().as_pin_mut() {
-            if let Poll::Ready(ended) = probing.poll(cx) {
-                this.probing.set(None);
-                return Poll::Ready(
-                    ended.and_then(|answer| answer.map_err(|error| words::of_error(&*error))),
-                );
+        let patience = this
+            .patience
+            .get_or_insert_with(|| Patience::new(*this.timeout));
+        let polled = this.probing.as_mut().as_pin_mut().map(|on| on.poll(cx));
+        let ended = match polled {
+            Some(Poll::Ready(ended)) => ended.and_then(|answer| answer.map_err(words::of_last)),
+            _ => {
+                ready!(patience.poll(cx));
+                let timeout = this.timeout.as_secs_f64();
+                Err(format!("no answer within {timeout} s"))
             }
-        }
-        if let Some(deadline) = this.deadline {
-            ready!(deadline.as_mut().poll(cx));
-        }
-        this.probing.set(None);
-        let timeout = this.timeout.as_secs_f64();
-        Poll::Ready(Err(format!("no answer within {timeout} s")))
+        };
+        *this.patience = None;
+        Poll::Ready(ended.and(Caught::clear(this.probing)))
     }
 }
 

@@ -46,6 +46,10 @@ pub trait Accept: Send + Unpin + 'static {
     /// # Errors
     ///
     /// If none could be accepted now; the server asks again, [at once or after a pause](Self#errors-of-accepting).
+    ///
+    /// # Panics
+    ///
+    /// A panic counts as an error, here as in the backlog. One in [`close`](Self::close) leaves no backlog.
     fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,

@@ -21,7 +21,8 @@ use super::requests::Requests;
 use super::stopping::{Stopping, FIRST_REQUEST};
 use super::streams::StreamsOwner;
 use super::tally::{Tally, ABANDON, STOP};
-use crate::{lines, BoxError, DrainHandle};
+use crate::one_line::OneLine;
+use crate::{lines, words, BoxError, DrainHandle};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -103,8 +104,9 @@ where
             return Poll::Ready(match shaken {
                 Ok(io) => Some(io),
                 Err(error) => {
+                    let words = words::of_last(error);
                     lines::write(
-                        || tracing::debug!(target: "tower_drain", %error, "a handshake failed"),
+                        || tracing::debug!(target: "tower_drain", error = %OneLine(&words), "a handshake failed"),
                     );
                     None
                 }

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::connection::Ended;
 use super::delivery::Reader;
 use super::tally::{Tally, ABANDON};
+use crate::contained;
 
 /// A task ends when it is polled next, which a handler that blocks its thread may not allow.
 const ABANDONING: Duration = Duration::from_millis(250);
@@ -118,8 +119,12 @@ impl Connections {
         let (id, ended) = match ready!(self.tasks.poll_join_next_with_id(cx)) {
             None => return Poll::Pending,
             Some(Ok((id, ended))) => (id, ended),
-            // A handler panicked; the runtime has said so.
-            Some(Err(error)) => (error.id(), Ended::Done),
+            // A handler panicked; the runtime has said so. What it panicked with is the handler's too.
+            Some(Err(error)) => {
+                let id = error.id();
+                contained::discard(error);
+                (id, Ended::Done)
+            }
         };
         self.tallies.remove(&id);
         self.unflushed += usize::from(ended == Ended::Unflushed);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::{sleep, Sleep};
 
 use super::Accept;
-use crate::backlog::Failing;
+use crate::backlog::{panicked, Failing};
+use crate::contained;
 
 /// Where files have run out; they close by themselves.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -26,7 +27,8 @@ pub(super) struct Door<L: Accept> {
 
 enum State<L: Accept> {
     Open(L),
-    Closing(L::Backlog),
+    /// Without a backlog, if closing the listener panicked.
+    Closing(Option<L::Backlog>),
     Closed,
 }
 
@@ -42,7 +44,7 @@ impl<L: Accept> Door<L> {
     /// From here on only what has been let in already is accepted.
     pub(super) fn close(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
-            State::Open(listener) => State::Closing(listener.close()),
+            State::Open(listener) => State::Closing(contained::call(|| listener.close()).ok()),
             state => state,
         };
         self.pause = None;
@@ -51,18 +53,21 @@ impl<L: Accept> Door<L> {
     /// Closes the socket. Returns how many connections it had let in that were not accepted.
     pub(super) fn abandon(mut self) -> usize {
         self.close();
-        let State::Closing(backlog) = self.state else {
+        let State::Closing(Some(backlog)) = &mut self.state else {
             return 0;
         };
-        let (mut let_in, mut errors) = (0, 0);
-        for accepted in backlog {
-            match accepted {
-                Ok(_) => (let_in, errors) = (let_in + 1, 0),
-                Err(_) if errors == ERRORS => break,
-                Err(_) => errors += 1,
+        let count = contained::call(|| {
+            let (mut let_in, mut errors) = (0, 0);
+            for accepted in backlog {
+                match accepted {
+                    Ok(_) => (let_in, errors) = (let_in + 1, 0),
+                    Err(_) if errors == ERRORS => break,
+                    Err(_) => errors += 1,
+                }
             }
-        }
-        let_in
+            let_in
+        });
+        count.unwrap_or(0)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -80,8 +85,16 @@ impl<L: Accept> Door<L> {
                 self.pause = None;
             }
             let (accepted, pause) = match &mut self.state {
-                State::Open(listener) => (Some(ready!(listener.poll_accept(cx))), PAUSE),
-                State::Closing(backlog) => (backlog.next(), PAUSE_IN_BACKLOG),
+                State::Open(listener) => {
+                    let polled = contained::call(|| listener.poll_accept(cx));
+                    let polled = polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic))));
+                    (Some(ready!(polled)), PAUSE)
+                }
+                State::Closing(backlog) => {
+                    let next = contained::call(|| backlog.as_mut()?.next());
+                    let next = next.unwrap_or_else(|panic| Some(Err(panicked(panic))));
+                    (next, PAUSE_IN_BACKLOG)
+                }
                 State::Closed => (None, PAUSE),
             };
             match accepted {
@@ -90,14 +103,20 @@ impl<L: Accept> Door<L> {
                     return Poll::Ready(Some(accepted));
                 }
                 Some(Err(error)) => {
-                    let pause = self.failing.pause(&error, pause);
+                    let pause = self.failing.pause(error, pause);
                     self.pause = pause.map(|pause| Box::pin(sleep(pause)));
                 }
                 None => {
-                    self.state = State::Closed;
+                    contained::discard(std::mem::replace(&mut self.state, State::Closed));
                     return Poll::Ready(None);
                 }
             }
         }
+    }
+}
+
+impl<L: Accept> Drop for Door<L> {
+    fn drop(&mut self) {
+        contained::discard(std::mem::replace(&mut self.state, State::Closed));
     }
 }

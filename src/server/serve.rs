@@ -66,6 +66,11 @@ impl Shutdown {
     /// A [`ConfigError`](crate::ConfigError), before anything is accepted; the socket is closed then. Errors of single
     /// connections end those; errors of accepting are logged, and accepting goes on after a pause.
     ///
+    /// # Panics
+    ///
+    /// In a tokio runtime without time. A panic of a trigger is passed on. One of a handler ends its connection, or its
+    /// stream of HTTP/2, and one of the listener counts as an error of accepting.
+    ///
     /// # Cancel safety
     ///
     /// Not cancel safe: dropping it drops the socket, every connection, the servers beside and the hooks.

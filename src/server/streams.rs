@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::held::BesidesHeld;
 use super::tally::Tally;
+use crate::contained::discard;
 
 #[derive(Clone)]
 pub(super) struct Streams {
@@ -29,7 +30,10 @@ where
     fn execute(&self, future: F) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(tasks) = tasks.as_mut() else { return };
-        while tasks.try_join_next().is_some() {}
+        // One handler's panic, and what it panicked with, is not the other streams'.
+        while let Some(ended) = tasks.try_join_next() {
+            discard(ended);
+        }
         let held = BesidesHeld::new(self.tally.clone());
         tasks.spawn(async move {
             drop(future.await);
@@ -55,7 +59,10 @@ impl StreamsOwner {
     /// Ends the tasks and waits until they are gone.
     pub(super) async fn end(self) {
         if let Some(mut tasks) = self.0.take() {
-            tasks.shutdown().await;
+            tasks.abort_all();
+            while let Some(ended) = tasks.join_next().await {
+                discard(ended);
+            }
         }
     }
 }

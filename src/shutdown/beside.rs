@@ -10,7 +10,7 @@ use super::hooks::{Running, Task};
 use super::{log, Stop};
 use crate::latch::Latch;
 use crate::race::{race, Either};
-use crate::BoxError;
+use crate::{words, BoxError};
 
 pub(super) struct Beside(Box<dyn FnOnce(Stop) -> Running + Send>);
 
@@ -49,7 +49,7 @@ impl Besides {
             let until_exit = Stop::new(&exit);
             Task::spawn(async move {
                 if let Err(error) = (server.0)(until_exit).await {
-                    log::beside_failed(&error);
+                    log::beside_failed(&words::of_last(error));
                 }
             })
         });

@@ -146,7 +146,8 @@ impl Shutdown {
     /// return, at most until `bound` after its begin.
     ///
     /// Every hook runs in a task of its own. One that fails, panics or reaches its bound is in the
-    /// [report](ShutdownReport::hooks) and stops nothing. `Duration::MAX` is no bound.
+    /// [report](ShutdownReport::hooks) and stops nothing. The same holds if its error panics in `Display`, `source` or its
+    /// drop; of the causes of an error the first 16 are told. A `bound` of `Duration::MAX` is none.
     pub fn on_begin<F, T>(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -198,7 +199,7 @@ impl Shutdown {
     }
 
     /// Begins the sequence when `trigger` resolves, as a signal does. Of several triggers and signals the first counts,
-    /// and the others are dropped.
+    /// and the others are dropped. A panic in that drop ends there; one in a poll is passed on by what runs the sequence.
     pub fn trigger<F>(mut self, trigger: F) -> Self
     where
         F: Future<Output = DrainReason> + Send + 'static,

@@ -11,6 +11,7 @@ use super::builder::Trigger;
 use super::handlers::Handlers;
 use super::log;
 use super::rules::{Heard, Rules, Signal};
+use crate::contained::Contained;
 use crate::latch::Latch;
 use crate::{DrainHandle, DrainReason};
 
@@ -32,11 +33,13 @@ enum Event {
 pub(super) async fn listen(
     mut handlers: Handlers,
     mut rules: Rules,
-    mut triggers: Vec<Trigger>,
+    triggers: Vec<Trigger>,
     handle: DrainHandle,
     hurry: Hurry,
     triggered: oneshot::Sender<DrainReason>,
 ) {
+    // A trigger that is not wanted any more is not to end the sequence by its drop.
+    let mut triggers: Vec<_> = triggers.into_iter().map(Contained::new).collect();
     let mut triggered = Some(triggered);
     let mut requested = pin!(handle.exit().requested());
     loop {

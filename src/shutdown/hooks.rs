@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::report::{HookOutcome, HookStage};
 use super::{log, Cut, ShutdownReport};
+use crate::contained::{self, Contained};
 use crate::race::{over, race, Either};
 use crate::{words, BoxError, DrainStatus};
 
@@ -19,8 +20,11 @@ pub(super) type Running = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Se
 pub(super) struct Hook<A> {
     pub(super) name: Cow<'static, str>,
     pub(super) bound: Duration,
-    run: Box<dyn FnOnce(A) -> Running + Send>,
+    /// One that never runs is dropped by the sequence itself.
+    run: Contained<Run<A>>,
 }
+
+type Run<A> = Box<dyn FnOnce(A) -> Running + Send>;
 
 impl<A: Send + 'static> Hook<A> {
     pub(super) fn new<F, T>(name: Cow<'static, str>, bound: Duration, hook: F) -> Self
@@ -31,20 +35,23 @@ impl<A: Send + 'static> Hook<A> {
         Self {
             name,
             bound,
-            run: Box::new(move |input| Box::pin(hook(input))),
+            run: Contained::new(Box::new(move |input| Box::pin(hook(input)))),
         }
     }
 
     /// Runs it in a task of its own, so that neither a panic nor a blocked thread is the sequence's, and lets go of it
-    /// at its bound.
+    /// at its bound. What comes out of that task is words: to ask an error for them is to run the caller's code.
     pub(super) async fn run(self, stage: HookStage, input: A) -> (HookOutcome, Duration) {
         let began = Instant::now();
         let run = self.run;
-        let mut task = Task::spawn(async move { run(input).await });
+        let mut task = Task::spawn(async move {
+            let run = run.into_inner();
+            run(input).await.map_err(words::of_last)
+        });
         let outcome = match race(task.join(), over(self.bound)).await {
             Either::First(Ok(Ok(()))) => HookOutcome::Done,
-            Either::First(Ok(Err(error))) => HookOutcome::Failed(error.to_string()),
-            Either::First(Err(error)) => HookOutcome::Panicked(panic_message(error)),
+            Either::First(Ok(Err(error))) => HookOutcome::Failed(error),
+            Either::First(Err(message)) => HookOutcome::Panicked(message),
             Either::Second(()) => HookOutcome::TimedOut,
         };
         let took = began.elapsed();
@@ -66,22 +73,23 @@ impl<A> fmt::Debug for Hook<A> {
 
 fn panic_message(error: JoinError) -> String {
     match error.try_into_panic() {
-        Ok(panic) => words::of_panic(&*panic).to_owned(),
+        Ok(payload) => contained::message(payload),
         Err(_) => "the runtime was shut down".into(),
     }
 }
 
 /// A task that does not outlive this handle by more than its current poll.
 #[derive(Debug)]
-pub(super) struct Task<T>(JoinHandle<T>);
+pub(super) struct Task<T>(Contained<JoinHandle<T>>);
 
 impl<T: Send + 'static> Task<T> {
     pub(super) fn spawn(future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(tokio::spawn(future))
+        Self(Contained::new(tokio::spawn(future)))
     }
 
-    pub(super) async fn join(&mut self) -> Result<T, JoinError> {
-        (&mut self.0).await
+    /// Returns its output, or the message of its panic.
+    pub(super) async fn join(&mut self) -> Result<T, String> {
+        (&mut *self.0).await.map_err(panic_message)
     }
 
     pub(super) fn is_finished(&self) -> bool {

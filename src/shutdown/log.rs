@@ -1,13 +1,15 @@
 //! The lines of a shutdown, with the target `tower_drain::shutdown`. Their fields are part of the interface:
 //! dashboards are built on them. Times are in seconds.
 
+use std::error::Error;
 use std::time::Duration;
 
 use super::report::{HookOutcome, HookStage};
 use super::rules::Heard;
 use super::timeouts::Budget;
 use super::ShutdownReport;
-use crate::{BoxError, DrainHandle, DrainReason, FrontReport, Straggler};
+use crate::one_line::OneLine;
+use crate::{words, DrainHandle, DrainReason, FrontReport, Straggler};
 
 macro_rules! line {
     ($level:ident, $($rest:tt)*) => {
@@ -62,10 +64,11 @@ pub(super) fn signals_blocked(signals: &[&str]) {
 
 pub(super) fn variable_unread(name: &str, known: &[&str]) {
     let known = known.join(", ");
+    let said = OneLine(name);
     line!(
         warn,
         name,
-        "{name} is set and read by nobody; the variables are {known}"
+        "{said} is set and read by nobody; the variables are {known}"
     );
 }
 
@@ -77,8 +80,9 @@ pub(super) fn server_ended_first() {
     line!(warn, "the server ended by itself");
 }
 
-pub(super) fn server_failed(error: &BoxError) {
-    line!(error, %error, "the server ended in an error");
+pub(super) fn server_failed(error: &(dyn Error + 'static)) {
+    let words = words::of_error(error);
+    line!(error, error = %OneLine(&words), "the server ended in an error");
 }
 
 /// One line for each step, when it begins; `at_most_s` is how long it may last, if there is a limit.
@@ -121,20 +125,15 @@ pub(super) fn signal(name: &'static str, heard: Heard) {
 }
 
 pub(super) fn progress(step: &'static str, waited: Duration, handle: &DrainHandle) {
-    let stragglers = handle.stragglers();
-    let oldest: Vec<_> = stragglers
-        .iter()
-        .take(OLDEST)
-        .map(ToString::to_string)
-        .collect();
+    let (oldest, in_flight) = handle.tracker().oldest(OLDEST);
+    let oldest: Vec<_> = oldest.iter().map(ToString::to_string).collect();
     line!(
         info,
         step,
         waited_s = seconds(waited),
-        in_flight = stragglers.len(),
+        in_flight,
         oldest = oldest.join("; "),
-        "waiting for {} in flight",
-        stragglers.len(),
+        "waiting for {in_flight} in flight",
     );
 }
 
@@ -162,8 +161,8 @@ pub(super) fn hook_ended(stage: HookStage, name: &str, outcome: &HookOutcome, to
     }
 }
 
-pub(super) fn beside_failed(error: &BoxError) {
-    line!(error, %error, "a server beside ended in an error");
+pub(super) fn beside_failed(error: &str) {
+    line!(error, error = %OneLine(error), "a server beside ended in an error");
 }
 
 pub(super) fn beside_dropped(servers: usize) {

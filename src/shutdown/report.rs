@@ -5,6 +5,7 @@ use std::fmt;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
+use crate::one_line::OneLine;
 use crate::{DrainReason, FrontReport, Straggler};
 
 /// What a [`Shutdown`](crate::Shutdown) came to: the last trace of a process.
@@ -83,7 +84,7 @@ impl fmt::Display for HookStage {
 pub enum HookOutcome {
     /// It returned `Ok`.
     Done,
-    /// It returned this error.
+    /// It returned this error, told with its causes.
     Failed(String),
     /// It panicked with this message.
     Panicked(String),
@@ -96,12 +97,13 @@ pub enum HookOutcome {
     Skipped,
 }
 
+/// In one line: control characters in the words of an error or a panic are escaped.
 impl fmt::Display for HookOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done => f.write_str("done"),
-            Self::Failed(error) => write!(f, "failed: {error}"),
-            Self::Panicked(message) => write!(f, "panicked: {message}"),
+            Self::Failed(error) => write!(f, "failed: {}", OneLine(error)),
+            Self::Panicked(message) => write!(f, "panicked: {}", OneLine(message)),
             Self::TimedOut => f.write_str("timed out"),
             Self::Unfinished => f.write_str("unfinished"),
             Self::Skipped => f.write_str("skipped"),
@@ -150,7 +152,8 @@ impl Termination for ShutdownReport {
     }
 }
 
-/// A few aligned lines, without a line break at the end.
+/// A few aligned lines, without a line break at the end. Control characters in the words of others are escaped: a reason,
+/// an error or a label adds no line.
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = match (self.is_complete(), self.still_held.is_empty()) {
@@ -187,7 +190,8 @@ impl fmt::Display for ShutdownReport {
             write!(f, "\nstill held  {straggler}")?;
         }
         for hook in &self.hooks {
-            write!(f, "\n{:<12}{}: {}", hook.stage, hook.name, hook.outcome)?;
+            let name = OneLine(&hook.name);
+            write!(f, "\n{:<12}{name}: {}", hook.stage, hook.outcome)?;
             if !hook.took.is_zero() {
                 write!(f, ", {}", Seconds(hook.took))?;
             }

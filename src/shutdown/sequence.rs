@@ -222,7 +222,7 @@ impl Sequence {
         record.unflushed = self.server.unflushed();
         record.still_held = self.handle.stragglers();
         if let Some(error) = self.server.error() {
-            log::server_failed(error);
+            log::server_failed(&**error);
         }
     }
 

@@ -1,4 +1,3 @@
-use std::error::Error;
 use std::fmt;
 
 use http::header::CONTENT_LENGTH;
@@ -42,14 +41,12 @@ impl fmt::Display for End {
 impl End {
     /// Of a service or a body that ended in an error.
     pub(super) fn by(error: BoxError) -> Self {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(&*error);
-        while let Some(error) = cause {
-            if error.is::<CutError>() {
-                return Self::Cut;
-            }
-            cause = error.source();
+        let is_cut = words::chain(&*error).any(|error| error.is::<CutError>());
+        let words = words::of_last(error);
+        match is_cut {
+            true => Self::Cut,
+            false => Self::Failed(words),
         }
-        Self::Failed(words::of_error(&*error))
     }
 
     /// Of a body that came to an end.

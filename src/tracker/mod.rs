@@ -14,6 +14,7 @@ mod held;
 #[cfg(feature = "admin")]
 mod lifts;
 mod name;
+mod oldest;
 mod registry;
 mod shard;
 mod sync;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::sync::Uncounted;
 use super::Name;
-use crate::StragglerPhase;
+use crate::{contained, StragglerPhase};
 
 /// What wakes an entry; a set of flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,10 @@ impl Registry {
                 return Some(key);
             }
             match self.entries.get(key) {
-                Some(entry) if entry.wakes.meets(fired) => wakers.extend(entry.waker.clone()),
+                Some(entry) if entry.wakes.meets(fired) => {
+                    // One whose clone panics is left out, and the others are woken.
+                    wakers.extend(contained::call(|| entry.waker.clone()).ok().flatten());
+                }
                 _ => {}
             }
         }

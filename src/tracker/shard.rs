@@ -12,7 +12,7 @@ use super::held::{Admitted, Held};
 use super::registry::{Called, Entry, Holder, Registry, Wakes};
 use super::sync::{lock, Counted, Mutex, Uncounted};
 use super::{Padded, Tracker};
-use crate::StragglerPhase;
+use crate::{contained, StragglerPhase};
 
 /// What is written by a request that is rejected, and by those who wait, is on lines of its own: what requests only read
 /// must not be fetched anew by every core for each of those writes.
@@ -262,12 +262,17 @@ impl Shard {
 
     /// Wakes those who wait for what `fired`, a few at a time and outside the lock. An entry that is made behind
     /// the place reached belongs to somebody who looks at the stage afterwards (invariant 7).
+    ///
+    /// A waker that panics ends neither this nor its caller, which may be a drop: the others are woken, and what is told
+    /// of the drain is whole.
     pub(super) fn wake(&self, fired: Wakes) {
         let mut wakers = Vec::with_capacity(64);
         let mut from = Some(0);
         while let Some(key) = from {
             from = lock(&self.registry.0).collect(key, fired, &mut wakers);
-            wakers.drain(..).for_each(Waker::wake);
+            for waker in wakers.drain(..) {
+                drop(contained::call(|| waker.wake()));
+            }
         }
     }
 
@@ -311,13 +316,13 @@ impl Shard {
         let mut registry = lock(&self.registry.0);
         let old = registry.get_mut(key).waker.replace(waker);
         drop(registry);
-        drop(old);
+        contained::discard(old);
     }
 
     pub(super) fn leave(&self, key: u32) {
         let entry = lock(&self.registry.0).remove(key);
         // Outside the lock: dropping a waker may run anything.
-        drop(entry);
+        contained::discard(entry);
     }
 
     /// One of its batches is over.

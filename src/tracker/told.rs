@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::registry::Called;
+use super::oldest::Oldest;
 use super::sync::lock;
 use super::Tracker;
 use crate::{DrainNonce, DrainReason, DrainReport, DrainStatus, Phase, Straggler, StragglerPhase};
@@ -88,38 +88,28 @@ impl Tracker {
 
     /// Oldest first, and last those of whom only the number is known.
     pub(crate) fn stragglers(&self) -> Vec<Straggler> {
-        let mut stragglers = Vec::new();
+        self.oldest(usize::MAX).0
+    }
+
+    /// The same, but for the `most` oldest alone; and how many there are.
+    pub(crate) fn oldest(&self, most: usize) -> (Vec<Straggler>, usize) {
+        let mut oldest = Oldest::new(most);
         let mut unseen = 0;
         let now = Instant::now();
         for (index, shard) in self.shards().enumerate() {
             let state = lock(&self.state);
             unseen += shard.holders(
                 || state.batches[index].held(),
-                |phase, holder| {
-                    let (method, path, label) = match &holder.called {
-                        Called::Nothing => (None, None, None),
-                        Called::Request(name) => {
-                            let (method, path) = name.parts();
-                            (Some(method), Some(path), None)
-                        }
-                        Called::Label(label) => (None, None, Some(label.clone())),
-                    };
-                    stragglers.push(Straggler {
-                        id: holder.id,
-                        method: method.map(str::to_owned),
-                        path: path.map(str::to_owned),
-                        label,
-                        age: now.saturating_duration_since(holder.since),
-                        phase,
-                    });
-                },
+                |phase, holder| oldest.offer(phase, holder),
             );
         }
-        stragglers.sort_by(|a, b| b.age.cmp(&a.age).then(a.id.cmp(&b.id)));
+        let in_flight = oldest.offered + unseen;
+        let mut stragglers = oldest.into_stragglers(now);
         let least = self
             .rejecting_since()
             .map_or(Duration::ZERO, |began| now.saturating_duration_since(began));
-        stragglers.extend((0..unseen).map(|_| Straggler {
+        let room = most - stragglers.len();
+        stragglers.extend((0..unseen.min(room)).map(|_| Straggler {
             id: 0,
             method: None,
             path: None,
@@ -127,7 +117,7 @@ impl Tracker {
             age: least,
             phase: StragglerPhase::Unseen,
         }));
-        stragglers
+        (stragglers, in_flight)
     }
 
     /// When rejecting began, in the drain that is on.

@@ -32,6 +32,8 @@ mod admin_support;
 #[cfg(feature = "admin")]
 mod admin_ttl;
 #[cfg(feature = "agent")]
+mod agent_contained;
+#[cfg(feature = "agent")]
 mod agent_goodbye;
 #[cfg(feature = "agent")]
 mod agent_heartbeat;
@@ -43,6 +45,8 @@ mod agent_support;
 mod agent_watchdog;
 mod auto_traits;
 mod conformance;
+#[cfg(any(feature = "agent", feature = "shutdown"))]
+mod contained_support;
 mod debug;
 mod documents;
 #[cfg(feature = "axum")]
@@ -65,6 +69,8 @@ mod rules_passthrough;
 mod rules_readiness;
 mod rules_rejection;
 mod rules_resume;
+#[cfg(feature = "shutdown")]
+mod shutdown_contained;
 #[cfg(feature = "shutdown")]
 mod shutdown_cut;
 #[cfg(all(feature = "admin", feature = "axum", feature = "server"))]
@@ -126,5 +132,6 @@ mod testing_shutdown;
 #[cfg(feature = "testing")]
 mod testing_support;
 mod waiting;
+mod wakers;
 #[cfg(feature = "axum")]
 mod websocket;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{Request, Response};
 use tower::{Layer, ServiceExt};
-use tower_drain::{BoxError, DrainHandle, DrainLayer, HookOutcome, Shutdown};
+use tower_drain::{BoxError, DrainHandle, DrainLayer, DrainReason, HookOutcome, Shutdown};
 
 use crate::shutdown_support::{after, s, server, timeouts, work, Timeline};
 
@@ -47,11 +47,14 @@ impl Lines {
 
     /// Those of the sequence, from level to the end of the fields.
     fn get() -> Vec<String> {
+        let mut lines = Self::all();
+        lines.retain(|line| line.contains("tower_drain::shutdown"));
+        lines
+    }
+
+    fn all() -> Vec<String> {
         let text = String::from_utf8(WRITTEN.take()).unwrap();
-        let lines = text
-            .lines()
-            .filter(|line| line.contains("tower_drain::shutdown"));
-        lines.map(str::to_owned).collect()
+        text.lines().map(str::to_owned).collect()
     }
 }
 
@@ -274,4 +277,94 @@ async fn what_has_no_limit_is_told_without_a_figure() {
     }
     let drain = line(&lines, "step=\"drain\"");
     assert!(!drain.contains("at_most_s"), "{drain}");
+}
+
+/// A line of its own, if it were let.
+const FORGED: &str = "refused\n INFO tower_drain::shutdown: shutdown complete\r\u{1b}[2K\u{2028}";
+const ESCAPED: &str = r"refused\n INFO tower_drain::shutdown: shutdown complete\r\u{1b}[2K\u{2028}";
+
+#[tokio::test(start_paused = true)]
+async fn words_from_outside_add_no_line_to_the_log_or_the_report() {
+    for reason in [
+        DrainReason::Other(FORGED.into()),
+        DrainReason::Signal(FORGED.into()),
+        DrainReason::ConnectivityLost {
+            failures: 2,
+            last_error: FORGED.into(),
+        },
+    ] {
+        Lines::listen();
+        let handle = DrainHandle::new();
+        let _kept = handle.try_guard_as(FORGED).unwrap();
+        let failing = || async { Err::<(), BoxError>(FORGED.into()) };
+        let said = reason.clone();
+        let report = Shutdown::new(handle.clone())
+            .timeouts(timeouts().drain(s(7.0)))
+            .trigger(async { said })
+            .on_begin(FORGED, s(1.0), move |_| failing())
+            .on_drained("panics", s(1.0), |_| async { panic!("{FORGED}") })
+            .beside(move |_| failing())
+            .run(|stop| server(stop, handle, Timeline::new()))
+            .await
+            .unwrap();
+
+        let lines = Lines::all();
+        let is_ours = |line: &&String| line.contains(" tower_drain");
+        let forged: Vec<_> = lines.iter().filter(|line| !is_ours(line)).collect();
+        assert!(forged.is_empty(), "{forged:#?}");
+        let complete = " INFO tower_drain::shutdown: shutdown complete";
+        assert!(
+            !lines.iter().any(|line| line.starts_with(complete)),
+            "{lines:#?}"
+        );
+        let controls = |line: &&String| line.contains(|c: char| c.is_control() || c == '\u{2028}');
+        assert!(!lines.iter().any(|line| controls(&line)), "{lines:#?}");
+
+        let text = report.to_string();
+        assert_eq!(text.lines().count(), 6, "{text}");
+        assert_eq!(text.matches(ESCAPED).count(), 5, "{text}");
+        // What was said is kept as it was.
+        assert_eq!(report.reason, reason);
+        assert_eq!(report.hooks[0].outcome, HookOutcome::Failed(FORGED.into()));
+        assert_eq!(report.still_held[0].label.as_deref(), Some(FORGED));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_own_error_adds_no_line_either() {
+    Lines::listen();
+    let run = Shutdown::new(DrainHandle::new());
+    let run = run.run(|_| async { Err::<(), BoxError>(FORGED.into()) });
+    assert_eq!(run.await.unwrap_err().to_string(), FORGED);
+    let lines = Lines::get();
+    let error = line(&lines, "the server ended in an error");
+    assert!(error.contains(&format!("error={ESCAPED}")), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_who_are_waited_for_the_five_oldest_are_named() {
+    Lines::listen();
+    let handle = DrainHandle::new();
+    let mut guards = Vec::new();
+    for second in 0..12 {
+        guards.push(handle.try_guard_as(format!("guard {second}")).unwrap());
+        tokio::time::sleep(s(1.0)).await;
+    }
+    // One that went does not count, and its place is taken by a young one.
+    drop(guards.remove(1));
+    guards.push(handle.try_guard_as("young").unwrap());
+    let run = Shutdown::new(handle.clone())
+        .timeouts(timeouts().lame_duck(s(0.0)).settle(s(0.0)).drain(s(6.0)))
+        .trigger(after(0.0))
+        .run(|stop| server(stop, handle, Timeline::new()));
+    run.await.unwrap();
+    let lines = Lines::get();
+    let waited = line(&lines, "waiting for 12 in flight");
+    let oldest =
+        "oldest=\"guard 0, guard, 17.0 s; guard 2, guard, 15.0 s; guard 3, guard, 14.0 s; \
+        guard 4, guard, 13.0 s; guard 5, guard, 12.0 s\"";
+    assert!(
+        waited.contains(oldest) && waited.contains("in_flight=12"),
+        "{waited}"
+    );
 }

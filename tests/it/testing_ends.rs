@@ -314,3 +314,14 @@ async fn waiting_for_an_event_of_a_silent_stream_fails_and_says_so() {
         "{said}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_off_by_an_error_that_panics_or_has_no_end_is_told_nevertheless() {
+    use crate::contained_support::Ill;
+
+    for ill in Ill::ALL {
+        let body = move || stream::once(async move { Err::<Vec<u8>, _>(ill.error()) });
+        let end = end_of(move || Body::from_stream(body()).into_response()).await;
+        assert_eq!(end, failed(ill.words()), "{ill:?}");
+    }
+}

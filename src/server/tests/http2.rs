@@ -19,9 +19,9 @@ use tower::service_fn;
 
 use super::support::*;
 
-type Client = SendRequest<Empty<Bytes>>;
+pub(super) type Client = SendRequest<Empty<Bytes>>;
 
-async fn client<T>(io: T) -> (Client, JoinHandle<hyper::Result<()>>)
+pub(super) async fn client<T>(io: T) -> (Client, JoinHandle<hyper::Result<()>>)
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -30,12 +30,12 @@ where
     (client, tokio::spawn(connection))
 }
 
-fn request(path: &str) -> Request<Empty<Bytes>> {
+pub(super) fn request(path: &str) -> Request<Empty<Bytes>> {
     let uri = format!("http://a{path}");
     Request::get(uri).body(Empty::new()).unwrap()
 }
 
-async fn get(client: &mut Client, path: &str) -> Bytes {
+pub(super) async fn get(client: &mut Client, path: &str) -> Bytes {
     let answer = within("an answer", client.send_request(request(path))).await;
     let body = within("a body", answer.unwrap().collect()).await;
     body.unwrap().to_bytes()

@@ -5,6 +5,7 @@ mod answers;
 mod clock;
 mod http2;
 mod lifetime;
+mod panics;
 mod reach;
 mod sequence;
 mod support;
