@@ -86,6 +86,12 @@ impl Connections {
         self.tallies.values().for_each(|tally| tally.tell(what));
     }
 
+    pub(super) fn tell_once(&mut self, what: usize) {
+        if self.told & what == 0 {
+            self.tell(what);
+        }
+    }
+
     /// Drops the connections that have a handler or a body that runs.
     pub(super) fn abandon_running(&self) {
         let running = self.tallies.values().filter(|tally| {

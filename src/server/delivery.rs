@@ -20,7 +20,7 @@ use super::tally::Tally;
 /// How often the queues are read while a peer has not acknowledged everything, at most.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How much longer than a reading the pause behind it is, where there are so many sockets that it counts.
-const SHARE: u32 = 20;
+const SHARE: u32 = 10;
 
 /// What is known of the bytes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

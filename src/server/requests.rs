@@ -16,7 +16,7 @@ use super::body::HeldBody;
 use super::held::{Exemption, Held};
 use super::peer::Origin;
 use super::tally::Tally;
-use crate::connection::{says_close, Peer};
+use crate::connection::Peer;
 use crate::exempt::Exemptible;
 use crate::DrainHandle;
 
@@ -170,14 +170,12 @@ impl Asked {
         if status == StatusCode::SWITCHING_PROTOCOLS || self.is_connect && status.is_success() {
             return tally.upgrades();
         }
-        let version = self.version.min(response.version());
-        let keeps = version == Version::HTTP_11 && !says_close(response.headers());
-        let has_body = !self.is_head && !response.body().is_end_stream();
         // Without a length, HTTP/1.0 has no other end of a body (RFC 9112, section 6.3).
-        let ends_with_connection = version <= Version::HTTP_10
-            && has_body
+        let ends_with_connection = self.version.min(response.version()) <= Version::HTTP_10
+            && !self.is_head
+            && !response.body().is_end_stream()
             && response.body().size_hint().exact().is_none()
             && !response.headers().contains_key(CONTENT_LENGTH);
-        tally.answered(keeps, ends_with_connection);
+        tally.answered(ends_with_connection);
     }
 }

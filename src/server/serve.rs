@@ -116,7 +116,7 @@ where
     let mut connections = Connections::new(stages.connections);
     let mut accept_closed = Once::new(stages.accept_closed);
     let mut stop = Once::new(stages.stop);
-    let mut looked = Once::new(pending());
+    let (mut looked, mut has_read) = (Once::new(pending()), false);
     let mut overdue = Once::new(stages.overdue);
     let mut abandon = Once::new(stages.abandon);
     let mut drained = Once::new(drained(handle.clone()));
@@ -125,6 +125,9 @@ where
         if stop.is_over && door.is_closed() && connections.is_empty() {
             let unflushed = connections.unflushed();
             return Ok(Served { unflushed });
+        }
+        if has_read && looked.is_over {
+            connections.tell_once(STOP);
         }
         let event = poll_fn(|cx| {
             if abandon.poll(cx) {
@@ -161,10 +164,12 @@ where
             Event::Accepted(None) => connections.stops_listening(),
             Event::Ended => {}
             Event::CloseDoor => door.close(),
-            Event::Stop => looked = Once::new(look(connections.len())),
-            Event::Looked => connections.ask(),
-            Event::Read if looked.is_over => connections.tell(STOP),
-            Event::Read => {}
+            Event::Stop => {
+                looked = Once::new(look(connections.len()));
+                connections.ask();
+            }
+            Event::Read => has_read = true,
+            Event::Looked => {}
             Event::Drained => connections.tell(DRAINED),
             Event::Overdue => connections.abandon_running(),
             Event::Abandon => {

@@ -40,9 +40,9 @@ pub(super) struct Tally {
     http2: AtomicBool,
     /// The last request has a body, which the peer may still be sending.
     uploads: AtomicBool,
-    /// The last response has begun and leaves the connection open.
-    keeps: AtomicBool,
-    /// It did so before the stop, so that one more request may come.
+    /// The response to the last request has begun.
+    has_answered: AtomicBool,
+    /// It did so before the stop and could not say that the connection closes, so that one more request may come.
     awaits_one: AtomicBool,
     /// That one is not answered.
     refuses: AtomicBool,
@@ -121,7 +121,7 @@ impl Tally {
             called: Default::default(),
             http2: Default::default(),
             uploads: Default::default(),
-            keeps: Default::default(),
+            has_answered: Default::default(),
             awaits_one: Default::default(),
             refuses: Default::default(),
             ends_with_connection: Default::default(),
@@ -205,7 +205,7 @@ impl Tally {
     pub(super) fn called(&self, http2: bool, uploads: bool) {
         self.called.store(true, Ordering::Relaxed);
         self.heard.store(false, Ordering::Relaxed);
-        self.keeps.store(false, Ordering::Relaxed);
+        self.has_answered.store(false, Ordering::Relaxed);
         self.awaits_one.store(false, Ordering::Relaxed);
         self.quiet.store(false, Ordering::Relaxed);
         self.http2.store(http2, Ordering::Relaxed);
@@ -216,10 +216,9 @@ impl Tally {
         }
     }
 
-    /// A response has begun. `keeps` says that its head leaves the connection open, `ends_with_connection` that nothing
-    /// but the end of the connection ends the body.
-    pub(super) fn answered(&self, keeps: bool, ends_with_connection: bool) {
-        self.keeps.store(keeps, Ordering::Relaxed);
+    /// A response has begun. `ends_with_connection` says that nothing but the end of the connection ends the body.
+    pub(super) fn answered(&self, ends_with_connection: bool) {
+        self.has_answered.store(true, Ordering::Relaxed);
         self.ends_with_connection
             .store(ends_with_connection, Ordering::Relaxed);
         self.has_ended.store(false, Ordering::Relaxed);
@@ -256,11 +255,14 @@ impl Tally {
         self.uploads.load(Ordering::Relaxed)
     }
 
-    /// Decides at the stop whether one more request may come: a response is sent whose head has left the connection
-    /// open.
+    /// Decides at the stop whether one more request may come: a response is sent whose head may have left the connection
+    /// open. If it has not, hyper closes the connection behind it.
     pub(super) fn decide_one_more(&self) {
-        let keeps = self.keeps.load(Ordering::Relaxed) && self.standing().in_flight() > 0;
-        self.awaits_one.store(keeps, Ordering::Relaxed);
+        let is_sent = self.has_answered.load(Ordering::Relaxed);
+        self.awaits_one.store(
+            is_sent && self.standing().in_flight() > 0,
+            Ordering::Relaxed,
+        );
     }
 
     pub(super) fn awaits_one(&self) -> bool {
