@@ -41,7 +41,7 @@ impl<B: Body> Body for HeldBody<B> {
         let this = self.project();
         let frame = this.body.poll_frame(cx);
         if let (Poll::Ready(None), Some(held)) = (&frame, &*this.held) {
-            held.tally().ended();
+            held.tally().notes.ended.set(true);
         }
         let held = this.held.as_ref().filter(|_| *this.http2);
         frame.map_ok(|frame| {
@@ -55,7 +55,7 @@ impl<B: Body> Body for HeldBody<B> {
     fn is_end_stream(&self) -> bool {
         let is_end = self.body.is_end_stream();
         if let (true, Some(held)) = (is_end, &self.held) {
-            held.tally().ended();
+            held.tally().notes.ended.set(true);
         }
         is_end
     }

@@ -32,8 +32,9 @@ pub(super) struct Closing {
 
 impl Closing {
     pub(super) fn new(tally: &Tally) -> Self {
-        tally.closes();
-        let asks = tally.is_http2() && tally.standing().was_told(STOP) && !tally.is_quiet();
+        tally.notes.closing.set(true);
+        let asks =
+            tally.notes.http2.get() && tally.standing().was_told(STOP) && !tally.notes.quiet.get();
         Self {
             began: Instant::now(),
             silence: Box::pin(sleep(LINGER)),
@@ -57,7 +58,7 @@ impl Closing {
                 ready!(ping.poll_send(io, cx))?;
             }
             ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
-            tally.half_closes();
+            tally.notes.half_closes();
             self.half_closed = true;
         }
         let mut space = [0; 4096];
@@ -83,23 +84,25 @@ impl Closing {
 
     /// A peer of HTTP/2 that was told of the stop goes on sending for as long as it reads.
     fn has_listened_long(&self, tally: &Tally) -> bool {
-        let reads = tally.is_http2() && tally.standing().was_told(STOP);
+        let reads = tally.notes.http2.get() && tally.standing().was_told(STOP);
         !reads && self.began.elapsed() >= LISTENING
     }
 
     /// The peer says nothing, for now.
     fn poll_silent(&mut self, tally: &Tally, cx: &mut Context<'_>) -> Poll<()> {
         if tally.standing().was_told(STOP) {
-            if tally.is_quiet() {
+            if tally.notes.quiet.get() {
                 return Poll::Ready(());
             }
             match tally.delivery() {
-                Delivery::Acknowledged if !tally.is_http2() && !tally.uploads() => {
+                Delivery::Acknowledged
+                    if !tally.notes.http2.get() && !tally.notes.uploads.get() =>
+                {
                     return Poll::Ready(());
                 }
                 Delivery::Acknowledged | Delivery::Unknown => {}
                 Delivery::Outstanding => {
-                    tally.readings().ask();
+                    tally.readings.ask();
                     return Poll::Pending;
                 }
             }
@@ -114,7 +117,7 @@ impl Closing {
                 return Poll::Pending;
             }
             if tally.delivery() == Delivery::Unknown {
-                tally.loses();
+                tally.notes.lost.set(true);
             }
         }
         Poll::Ready(())
@@ -124,7 +127,7 @@ impl Closing {
 /// A peer that resets the connection wants no more of it. A network that gives up on the peer does not speak for it.
 fn ended(tally: &Tally, error: &io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::TimedOut {
-        tally.loses();
+        tally.notes.lost.set(true);
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(super) enum Ended {
 impl Ended {
     /// By itself.
     pub(super) fn of(tally: &Tally) -> Self {
-        match tally.has_lost() {
+        match tally.notes.lost.get() {
             true => Self::Unflushed,
             false => Self::Done,
         }

@@ -103,9 +103,7 @@ impl Connections {
 
     /// Asks the system once what has reached the peers of all connections.
     pub(super) fn ask(&self) {
-        self.tallies
-            .values()
-            .for_each(|tally| tally.readings().ask());
+        self.tallies.values().for_each(|tally| tally.readings.ask());
         self.reader.asks().ask();
     }
 

@@ -180,8 +180,8 @@ impl Reader {
                     false => return Poll::Pending,
                     true => State::Reading {
                         connections: tallies()
-                            .filter(|tally| tally.readings().stops_waiting())
-                            .map(|tally| (tally.clone(), tally.write_count()))
+                            .filter(|tally| tally.readings.stops_waiting())
+                            .map(|tally| (tally.clone(), tally.notes.write_count()))
                             .collect(),
                         queues: Box::pin(SendQueues::read()),
                     },
@@ -196,7 +196,7 @@ impl Reader {
                         .store(queues.is_empty(), Ordering::Release);
                     for (tally, writes) in connections {
                         let at = self.began.elapsed().as_millis() as u64;
-                        tally.readings().take(&queues, *writes, at);
+                        tally.readings.take(&queues, *writes, at);
                         tally.wake();
                     }
                     let pause = PAUSE.max(queues.took.saturating_mul(SHARE));

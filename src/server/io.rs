@@ -30,7 +30,7 @@ impl<T> Io<T> {
 
     fn wrote<R>(&self, written: Poll<R>) -> Poll<R> {
         if written.is_pending() {
-            self.tally.blocks();
+            self.tally.notes.blocked.set(true);
         }
         written
     }
@@ -46,7 +46,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Io<T> {
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
         let heard = &buf.filled()[before..];
         if !heard.is_empty() {
-            self.tally.heard(heard);
+            self.tally.notes.read(heard);
         }
         read
     }
@@ -58,7 +58,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<T> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.tally.writes();
+        self.tally.notes.writes();
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.wrote(written)
     }
@@ -68,7 +68,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<T> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.tally.writes();
+        self.tally.notes.writes();
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
         self.wrote(written)
     }
@@ -81,7 +81,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<T> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
         if flushed.is_ready() {
-            self.tally.flushed();
+            self.tally.notes.unflushed.set(false);
         }
         self.wrote(flushed)
     }
@@ -92,7 +92,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<T> {
             tally,
             closing,
         } = &mut *self;
-        if tally.is_upgraded() {
+        if tally.notes.upgraded.get() {
             return Pin::new(inner).poll_shutdown(cx);
         }
         let closing = closing.get_or_insert_with(|| Box::new(Closing::new(tally)));
@@ -104,7 +104,7 @@ impl<T> Drop for Io<T> {
     /// A response that ends with its connection looks whole whenever that ends in order. So one that was cut short ends
     /// in a reset, which a TCP socket sends if it is closed without lingering.
     fn drop(&mut self) {
-        if !self.tally.is_cut_short() {
+        if !self.tally.notes.is_cut_short() {
             return;
         }
         let inner: &dyn Any = &self.inner;

@@ -15,6 +15,7 @@ mod door;
 mod handshake;
 mod held;
 mod io;
+mod notes;
 mod peer;
 mod ping;
 mod requests;

@@ -52,7 +52,7 @@ where
     /// upon the end of the connection, which they do with safe methods (RFC 9110, section 9.2.2) and not upon a 503.
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let is_repeated = request.method().is_safe() && request.body().is_end_stream();
-        let is_last = self.tally.awaits_one();
+        let is_last = self.tally.notes.awaits_one.get();
         let refuses = is_last && is_repeated && self.handle.is_draining();
         let closes = is_last.then(|| Peer::of(&request));
         self.handle.exit().front.requested();
@@ -116,7 +116,7 @@ where
             match this.state.as_mut().project() {
                 StateProjection::Refused => {
                     if let Some(held) = &this.held {
-                        held.tally().refuses();
+                        held.tally().notes.refused.set(true);
                     }
                     return Poll::Pending;
                 }
@@ -168,7 +168,7 @@ impl Asked {
     fn answered<B: Body>(self, response: &Response<B>, tally: &Tally) {
         let status = response.status();
         if status == StatusCode::SWITCHING_PROTOCOLS || self.is_connect && status.is_success() {
-            return tally.upgrades();
+            return tally.notes.upgraded.set(true);
         }
         // Without a length, HTTP/1.0 has no other end of a body (RFC 9112, section 6.3).
         let ends_with_connection = self.version.min(response.version()) <= Version::HTTP_10
@@ -176,6 +176,6 @@ impl Asked {
             && !response.body().is_end_stream()
             && response.body().size_hint().exact().is_none()
             && !response.headers().contains_key(CONTENT_LENGTH);
-        tally.answered(ends_with_connection);
+        tally.notes.answered(ends_with_connection);
     }
 }

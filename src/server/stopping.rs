@@ -51,7 +51,7 @@ where
             graceful: Some(graceful),
             deadline: accepted + FIRST_REQUEST,
             sleep: None,
-            activity: tally.activity(),
+            activity: tally.notes.activity(),
         }
     }
 
@@ -61,10 +61,10 @@ where
             if before.was_told(ABANDON) {
                 return Poll::Ready(self.abandoned(before));
             }
-            if self.connection.as_mut().poll(cx).is_ready() || self.tally.has_refused() {
+            if self.connection.as_mut().poll(cx).is_ready() || self.tally.notes.refused.get() {
                 return Poll::Ready(Ended::of(self.tally));
             }
-            if !self.tally.is_unused() && !self.tally.awaits_one() {
+            if !self.tally.notes.is_unused() && !self.tally.notes.awaits_one.get() {
                 if let Some(graceful) = self.graceful.take() {
                     graceful(self.connection.as_mut());
                     self.deadline = Instant::now() + PING;
@@ -79,12 +79,15 @@ where
             }
             // What holds no drain is not waited for, nor are its bytes.
             let is_idle = after.in_flight() == 0;
-            let owes = is_idle && (self.tally.is_unflushed() || self.tally.is_closing());
+            let owes =
+                is_idle && (self.tally.notes.unflushed.get() || self.tally.notes.closing.get());
             if !after.is_over() || owes {
                 return Poll::Pending;
             }
             match self.poll_idle(is_idle, cx) {
-                Poll::Ready(()) if self.tally.awaits_one() => self.tally.awaits_none(),
+                Poll::Ready(()) if self.tally.notes.awaits_one.get() => {
+                    self.tally.notes.awaits_one.set(false)
+                }
                 idle => return idle.map(|()| Ended::Done),
             }
         }
@@ -92,20 +95,20 @@ where
 
     /// Ready when a connection that has nothing of the drain's in flight need not wait for its peer any longer.
     fn poll_idle(&mut self, is_idle: bool, cx: &mut Context<'_>) -> Poll<()> {
-        if self.tally.awaits_one() || !is_idle || self.tally.is_quiet() {
+        if self.tally.notes.awaits_one.get() || !is_idle || self.tally.notes.quiet.get() {
             return poll_until(&mut self.sleep, self.deadline, cx);
         }
         let delivery = self.tally.delivery();
         if delivery == Delivery::Outstanding {
-            self.tally.readings().ask();
+            self.tally.readings.ask();
             return Poll::Pending;
         }
-        if self.tally.is_http2() {
+        if self.tally.notes.http2.get() {
             if self.tally.may_be_slow() {
                 // The answer to the ping comes when the peer has read what is before it; nothing else tells.
                 return Poll::Pending;
             }
-            let activity = self.tally.activity();
+            let activity = self.tally.notes.activity();
             if activity != self.activity {
                 self.activity = activity;
                 self.deadline = Instant::now() + LINGER;
@@ -117,11 +120,11 @@ where
     fn abandoned(&self, standing: Standing) -> Ended {
         let tally = self.tally;
         let is_read = || match tally.delivery() {
-            Delivery::Acknowledged => !(tally.is_http2() && tally.may_be_slow()),
+            Delivery::Acknowledged => !(tally.notes.http2.get() && tally.may_be_slow()),
             Delivery::Outstanding | Delivery::Unknown => false,
         };
         let owes = match standing.in_flight() {
-            0 => tally.is_unflushed() || !tally.is_quiet() && !is_read(),
+            0 => tally.notes.unflushed.get() || !tally.notes.quiet.get() && !is_read(),
             _ => standing.has_requests(),
         };
         match owes {

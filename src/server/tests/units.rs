@@ -86,7 +86,7 @@ fn a_peer_counts_as_slow_until_it_sends_the_next_request() {
     for http2 in [false, true] {
         let tally = tally();
         let first = request(&tally, http2);
-        tally.blocks();
+        tally.notes.blocked.set(true);
         let second = request(&tally, http2);
         assert!(tally.may_be_slow());
         drop((first, second));
@@ -105,7 +105,7 @@ async fn a_connection_is_polled_once_more_after_its_last_stream() {
     let connection = pin!(poll_fn(|_| {
         match (is_late.get(), last.take()) {
             (true, Some(last)) => drop(last),
-            (true, None) => tally.writes(),
+            (true, None) => tally.notes.writes(),
             (false, held) => last.set(held),
         }
         Poll::<()>::Pending
@@ -118,7 +118,7 @@ async fn a_connection_is_polled_once_more_after_its_last_stream() {
 
     is_late.set(true);
     assert_pending!(stopping.poll());
-    tally.flushed();
+    tally.notes.unflushed.set(false);
     tally.tell(ABANDON);
     // Nothing says that the peer has read it.
     assert_ready_eq!(stopping.poll(), Ended::Unflushed);
@@ -128,7 +128,7 @@ async fn a_connection_is_polled_once_more_after_its_last_stream() {
 async fn what_is_not_flushed_is_not_dropped_but_counted_when_it_is_abandoned() {
     let tally = tally();
     drop(request(&tally, false));
-    tally.writes();
+    tally.notes.writes();
     let connection = pin!(std::future::pending::<()>());
     let long_ago = Instant::now();
     advance(Duration::from_secs(60)).await;

@@ -1,0 +1,176 @@
+//! What was seen of a connection's requests and bytes.
+//!
+//! The task of the connection writes and reads them, so they are relaxed. They are atomic because that task moves
+//! between threads.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A fact about a connection.
+#[derive(Debug, Default)]
+pub(super) struct Flag(AtomicBool);
+
+impl Flag {
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self, is_so: bool) {
+        self.0.store(is_so, Ordering::Relaxed);
+    }
+}
+
+/// How often something has happened.
+#[derive(Debug, Default)]
+struct Count(AtomicUsize);
+
+impl Count {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// A load and a store are enough for one task, and cheaper than an addition in one step.
+    fn add(&self) {
+        self.0.store(self.get().wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Notes {
+    created: Instant,
+    /// A request has come.
+    pub(super) called: Flag,
+    pub(super) http2: Flag,
+    /// The last request has a body, which the peer may still be sending.
+    pub(super) uploads: Flag,
+    /// The response to the last request has begun.
+    pub(super) answered: Flag,
+    /// It did so before the stop and could not say that the connection closes, so one more request may come.
+    pub(super) awaits_one: Flag,
+    /// That one is refused, by the end of the connection.
+    pub(super) refused: Flag,
+    /// The end of the last response is the end of the connection.
+    pub(super) ends_with_connection: Flag,
+    /// The body of the last response has come to its end.
+    pub(super) ended: Flag,
+    /// The connection is no longer HTTP's.
+    pub(super) upgraded: Flag,
+
+    /// A request may have begun since the last one ended.
+    pub(super) heard: Flag,
+    reads: Count,
+    writes: Count,
+    /// When the last write was, in milliseconds since `created`; `NEVER` where the send queue can be read instead.
+    wrote_at: AtomicU64,
+    /// Bytes were written that are not flushed.
+    pub(super) unflushed: Flag,
+    /// The peer was slower than the response.
+    pub(super) blocked: Flag,
+    /// The peer has everything that was written before the stop, and no request has come since.
+    pub(super) quiet: Flag,
+    /// Everything is written, and the end of the peer is waited for.
+    pub(super) closing: Flag,
+    /// The end of the stream was sent.
+    pub(super) half_closed: Flag,
+    /// The connection has ended with bytes that did not reach the peer.
+    pub(super) lost: Flag,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Notes {
+    /// `has_readings` says that the send queue can be read.
+    pub(super) fn new(has_readings: bool) -> Self {
+        Self {
+            created: Instant::now(),
+            called: Flag::default(),
+            http2: Flag::default(),
+            uploads: Flag::default(),
+            answered: Flag::default(),
+            awaits_one: Flag::default(),
+            refused: Flag::default(),
+            ends_with_connection: Flag::default(),
+            ended: Flag::default(),
+            upgraded: Flag::default(),
+            heard: Flag::default(),
+            reads: Count::default(),
+            writes: Count::default(),
+            wrote_at: AtomicU64::new(if has_readings { NEVER } else { 0 }),
+            unflushed: Flag::default(),
+            blocked: Flag::default(),
+            quiet: Flag::default(),
+            closing: Flag::default(),
+            half_closed: Flag::default(),
+            lost: Flag::default(),
+        }
+    }
+
+    /// A request has come.
+    pub(super) fn called(&self, http2: bool, uploads: bool) {
+        self.called.set(true);
+        self.http2.set(http2);
+        self.uploads.set(uploads);
+        for over in [&self.heard, &self.answered, &self.awaits_one, &self.quiet] {
+            over.set(false);
+        }
+    }
+
+    /// A response has begun. `ends_with_connection` says that nothing but the end of the connection ends the body.
+    pub(super) fn answered(&self, ends_with_connection: bool) {
+        self.answered.set(true);
+        self.ends_with_connection.set(ends_with_connection);
+        self.ended.set(false);
+    }
+
+    /// Returns `true` if the end of the connection would pass for the end of a response that is not whole.
+    pub(super) fn is_cut_short(&self) -> bool {
+        let is_sent = self.ended.get() && !self.unflushed.get();
+        self.ends_with_connection.get() && !is_sent
+    }
+
+    /// Line ends between two requests are skipped by the parser, and begin none.
+    pub(super) fn read(&self, bytes: &[u8]) {
+        self.reads.add();
+        if bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+            self.heard.set(true);
+        }
+    }
+
+    pub(super) fn writes(&self) {
+        self.writes.add();
+        self.unflushed.set(true);
+        if self.wrote_at.load(Ordering::Relaxed) != NEVER {
+            let now = self.created.elapsed().as_millis() as u64;
+            self.wrote_at.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// The end of the stream is sent. It counts as a write: a reading from before says nothing of it.
+    pub(super) fn half_closes(&self) {
+        self.writes.add();
+        self.half_closed.set(true);
+    }
+
+    pub(super) fn write_count(&self) -> usize {
+        self.writes.get()
+    }
+
+    /// Returns `true` if the last write is known to be that long ago.
+    pub(super) fn wrote_before(&self, long: Duration) -> bool {
+        let at = self.wrote_at.load(Ordering::Relaxed);
+        let since = (self.created.elapsed()).checked_sub(Duration::from_millis(at));
+        at != NEVER && since.is_some_and(|since| since >= long)
+    }
+
+    /// Changes with every byte that comes or goes.
+    pub(super) fn activity(&self) -> usize {
+        self.reads.get().wrapping_add(self.writes.get())
+    }
+
+    /// Returns `true` if no request has come, and no settings of HTTP/2 have gone out.
+    pub(super) fn is_unused(&self) -> bool {
+        !self.called.get() && self.writes.get() == 0
+    }
+}
