@@ -42,7 +42,8 @@ impl<R> DrainLayer<R> {
     /// which must be answered while the service drains and must not hold it.
     ///
     /// Called several times, a request is exempt if any of the closures says so. An exempt HTTP/1 answer still closes
-    /// its connection from the lame duck on.
+    /// its connection from the lame duck on. Under `Shutdown::serve` an exempt request that is still running when the drain
+    /// is over is dropped.
     #[must_use]
     pub fn exempt<F>(self, exempts: F) -> Self
     where

@@ -1,8 +1,12 @@
 //! The server behind `Shutdown::serve`: an accept loop and connections that know when they have nothing left to do.
 //!
 //! `serve` is the loop. It accepts through one `door`, from an `accept` with a `handshake` on top, and at the end from its
-//! `backlog`. Each of the `connections` is a task: `connection` until the stop, `stopping` after it. What `requests`,
-//! `body`, `streams` and `io` see of one is in its `tally`.
+//! `backlog`. Each of the `connections` is a task: `connection` until the stop, `stopping` after it, `closing` at its end.
+//!
+//! `requests`, `body`, `streams` and `io` sit around hyper and see what passes. A connection's `tally` has what is in
+//! flight, which each part of it holds by a guard of `held`, and its `notes` have what was seen of requests and bytes.
+//! `delivery` says whether the bytes have reached the peer, by readings of the system's `send_queues`; `ping` asks a peer
+//! of HTTP/2.
 
 mod accept;
 mod backlog;

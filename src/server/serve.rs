@@ -47,19 +47,41 @@ impl Shutdown {
     ///
     /// # Connections
     ///
-    /// - A handshake may take 10 s, the head of a request 30 s from its first byte, and a connection that has sent no
-    ///   request 30 s. Between two requests it may be idle for as long as the peer likes.
+    /// - A handshake may take 10 s. The head of a request may take 30 s from its first byte, and the first request of a
+    ///   connection 30 s from its start, over HTTP/1 and HTTP/2. After that a connection may be idle for as long as the
+    ///   peer likes. Over HTTP/2 the time for a head counts for the first request only.
     /// - When the listening socket closes, the connections that the operating system has let in are still accepted.
-    /// - When connections are told to stop, HTTP/1 answers with `connection: close` and HTTP/2 sends GOAWAY. Requests
-    ///   in flight and the bytes of their answers are waited for. What has neither is dropped at once; but a peer that
-    ///   was let in less than 500 ms before may still send its first request, and one of HTTP/2 has 500 ms to answer
-    ///   the ping behind the GOAWAY, so that no request is lost on its way.
-    /// - A peer that was slower than its last answer is waited for until it closes as well, at most 5 s after the last
-    ///   byte was handed to the operating system.
-    /// - At the end of `close`, or of a cut, everything left is dropped; connections with a request or with bytes that
-    ///   the peer had not taken are `unflushed` in the report.
-    /// - An upgraded connection belongs to whoever took it, and holds the drain by its [guard](crate::DrainGuard) only.
-    ///   One through HTTP/2 ends with the connection under it, which stays until the drain is over.
+    /// - When connections are told to stop, requests that have arrived are answered first. HTTP/1 then answers with
+    ///   `connection: close`, and HTTP/2 sends GOAWAY. Requests in flight are waited for. An idle connection is closed
+    ///   at once, except that a peer that was accepted less than 500 ms ago may still send its first request, and that
+    ///   one of HTTP/2 has 500 ms to answer the ping behind the GOAWAY.
+    /// - An HTTP/1 response that began before the stop could not say that the connection closes. Behind it, the
+    ///   connection stays open for 500 ms for one more request. While requests are rejected, that one gets the 503, but
+    ///   a safe one without a body gets the end of the connection, upon which clients and proxies repeat it.
+    /// - A client that ends its side of the connection counts as gone, and its handler is dropped: a client that gives up
+    ///   looks the same. So a client must not half-close before it has its response.
+    ///
+    /// # What "sent" means
+    ///
+    /// A socket takes megabytes before the peer has any of them. So a connection that has sent a response is closed only
+    /// when its peer has it: when the peer's system has acknowledged everything (on Linux, from `/proc/net/tcp`), when a
+    /// peer of HTTP/2 has answered a ping behind the last byte, or when the peer has closed as well. Where none of these
+    /// can be known, a peer that took everything at once is given 5 s of silence. This lasts at most for what is left of
+    /// the drain and `close` after it. Requests that the layer does not count have `close` only.
+    ///
+    /// What is left then is dropped, and each connection that still had a request, or bytes that its peer did not have,
+    /// is counted as [`unflushed`](ShutdownReport::unflushed). So is each one that was still in the backlog.
+    ///
+    /// - A client that is still sending its body when it is answered is listened to until it stops, for at most 30 s, so
+    ///   that it gets to read the response (as nginx does with `lingering_close`).
+    /// - A body of HTTP/1.0 without a length ends with its connection. If it is cut, breaks or is dropped, a TCP connection
+    ///   ends in a reset, so that it does not look whole. Over TLS it ends without a `close_notify`. A Unix socket has
+    ///   neither, and the end looks clean.
+    /// - A request that is [exempt](crate::DrainLayer::exempt) is served until the drain is over, and then dropped. It
+    ///   neither holds `close` nor counts as lost.
+    /// - An upgraded connection belongs to the code that took it, and holds the drain by its
+    ///   [guard](crate::DrainGuard) only. One through HTTP/2 ends with the connection under it, which stays until the
+    ///   drain is over.
     ///
     /// # Errors
     ///

@@ -26,8 +26,9 @@ pub struct ShutdownReport {
     pub cut: usize,
     /// Who was still held when the server had returned.
     pub still_held: Vec<Straggler>,
-    /// Connections that were dropped at the end of the closing although something was left to be written to them. From
-    /// [`run`](crate::Shutdown::run), which cannot see connections, 1 if the server had not returned by then.
+    /// How many connections ended with a request in flight, or with bytes that their peers did not have. From
+    /// [`serve`](crate::Shutdown::serve), see "What 'sent' means" there. From [`run`](crate::Shutdown::run), which cannot
+    /// see connections, it is 1 if the server had not returned at the end of `close`.
     pub unflushed: usize,
     /// How many requests were rejected since the trigger.
     pub rejected: u64,
