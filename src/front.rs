@@ -78,7 +78,7 @@ pub(crate) struct Front {
     report: Mutex<Option<FrontReport>>,
 }
 
-#[cfg_attr(not(feature = "server"), allow(dead_code))]
+#[cfg_attr(not(all(feature = "admin", feature = "server")), allow(dead_code))]
 impl Front {
     pub(crate) fn has_readiness(&self) {
         self.readiness.begins();
