@@ -4,30 +4,35 @@
 //! lose what it has not read. And a process that ends may take its network with it. So the stream is ended on the way
 //! out only, and the socket stays until the peer has everything or has closed as well (RFC 9112, section 9.6).
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{sleep, Instant, Sleep};
+use tokio::time::{Instant, Sleep};
 
+use super::connection::poll_until;
 use super::delivery::Delivery;
 use super::ping::Ping;
 use super::tally::{Tally, STOP};
 
 /// How long a peer may be silent before it counts as done.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
+/// The same for a peer that has its response and may still be sending its request, as it did before.
+const PAUSE_IN_UPLOAD: Duration = Duration::from_secs(1);
 /// How long a peer that goes on sending is listened to, as nginx does (`lingering_time`).
 const LISTENING: Duration = Duration::from_secs(30);
 
 pub(super) struct Closing {
     began: Instant,
-    silence: Pin<Box<Sleep>>,
+    heard: Instant,
+    silence: Option<Pin<Box<Sleep>>>,
     /// What asks a peer of HTTP/2 whether it has read everything.
     ping: Option<Ping>,
     half_closed: bool,
+    /// The peer has ended its side, and may still be reading.
+    has_ended: bool,
 }
 
 impl Closing {
@@ -37,9 +42,11 @@ impl Closing {
             tally.notes.http2.get() && tally.standing().was_told(STOP) && !tally.notes.quiet.get();
         Self {
             began: Instant::now(),
-            silence: Box::pin(sleep(LINGER)),
+            heard: Instant::now(),
+            silence: None,
             ping: asks.then(Ping::new),
             half_closed: false,
+            has_ended: false,
         }
     }
 
@@ -62,7 +69,7 @@ impl Closing {
             self.half_closed = true;
         }
         let mut space = [0; 4096];
-        loop {
+        while !self.has_ended {
             let mut unread = ReadBuf::new(&mut space);
             match Pin::new(&mut *io).poll_read(cx, &mut unread) {
                 Poll::Pending => break,
@@ -71,10 +78,11 @@ impl Closing {
             }
             let heard = unread.filled();
             let is_answered = |ping: &mut Ping| ping.is_answered(heard);
-            if heard.is_empty() || self.ping.as_mut().is_some_and(is_answered) {
+            if self.ping.as_mut().is_some_and(is_answered) {
                 return Poll::Ready(Ok(()));
             }
-            self.silence.as_mut().reset(Instant::now() + LINGER);
+            self.has_ended = heard.is_empty();
+            self.heard = Instant::now();
             if self.has_listened_long(tally) {
                 break;
             }
@@ -90,15 +98,17 @@ impl Closing {
 
     /// The peer says nothing, for now.
     fn poll_silent(&mut self, tally: &Tally, cx: &mut Context<'_>) -> Poll<()> {
+        let mut patience = LINGER;
         if tally.standing().was_told(STOP) {
             if tally.notes.quiet.get() {
                 return Poll::Ready(());
             }
             match tally.delivery() {
-                Delivery::Acknowledged
-                    if !tally.notes.http2.get() && !tally.notes.uploads.get() =>
-                {
-                    return Poll::Ready(());
+                Delivery::Acknowledged if !tally.notes.http2.get() => {
+                    if !tally.notes.uploads.get() {
+                        return Poll::Ready(());
+                    }
+                    patience = PAUSE_IN_UPLOAD;
                 }
                 Delivery::Acknowledged | Delivery::Unknown => {}
                 Delivery::Outstanding => {
@@ -107,10 +117,10 @@ impl Closing {
                 }
             }
         }
-        if self.has_listened_long(tally) {
+        if self.has_ended || self.has_listened_long(tally) {
             return Poll::Ready(());
         }
-        ready!(self.silence.as_mut().poll(cx));
+        ready!(poll_until(&mut self.silence, self.heard + patience, cx));
         if tally.standing().was_told(STOP) && tally.may_be_slow() {
             if self.ping.is_some() {
                 // A peer of HTTP/2 answers when it has read everything; nothing else tells.
