@@ -63,9 +63,9 @@ impl Backlog<std::net::TcpListener> {
     }
 }
 
-/// So many errors in a row are passed over at once.
-const IN_A_ROW: u32 = 64;
-/// What comes between further ones, so that accepting does not take a whole core.
+/// Errors in a row that are retried without a pause.
+pub(crate) const IN_A_ROW: u32 = 64;
+/// The pause between later ones, so that accepting does not take a whole core.
 const BETWEEN: Duration = Duration::from_millis(10);
 
 /// The errors of a listener since its last connection.

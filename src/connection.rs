@@ -26,9 +26,7 @@ impl Peer {
     /// is a connection error (RFC 9113, section 8.2.2).
     #[cold]
     pub(crate) fn close(self, response: &mut Parts) {
-        let tunnels = response.status == StatusCode::SWITCHING_PROTOCOLS
-            || self.is_connect && response.status.is_success();
-        if self.version >= Version::HTTP_2 || tunnels {
+        if self.version >= Version::HTTP_2 || self.tunnels(response.status) {
             return;
         }
         // hyper replaces the header of an answer with HTTP/1.1 to a kept-alive client of HTTP/1.0 by `keep-alive`.
@@ -39,6 +37,16 @@ impl Peer {
             let close = HeaderValue::from_static("close");
             response.headers.append(CONNECTION, close);
         }
+    }
+
+    /// Returns whether the connection is no longer HTTP's after such a response.
+    pub(crate) fn tunnels(self, status: StatusCode) -> bool {
+        status == StatusCode::SWITCHING_PROTOCOLS || self.is_connect && status.is_success()
+    }
+
+    #[cfg(feature = "server")]
+    pub(crate) fn version(self) -> Version {
+        self.version
     }
 
     /// [`close`](Self::close) for an answer that is not the handler's.

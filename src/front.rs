@@ -1,4 +1,4 @@
-//! What a server can see of the front that routes to it: whether it was told of the stop.
+//! What a server observes of the load balancer in front of it: whether that was told of the stop.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,11 +14,11 @@ pub struct FrontReport {
     /// How often the handle's readiness service has answered 503. `None` if it was never made, so that something else
     /// answers for readiness, or nothing does.
     pub readiness_asked: Option<u64>,
-    /// How many connections came in the last second of the lame duck, at most one for each probe left out. `None` from a
-    /// server that does not count them: [`serve`](crate::Shutdown::serve) and `DrainListener` do.
+    /// How many connections came in the last second of the lame duck, less one for each probe. `None` from a server
+    /// that does not count them: [`serve`](crate::Shutdown::serve) does.
     pub late_connections: Option<u64>,
-    /// How many requests came in that second, probes left out. `None` from a server that does not count them: `serve`
-    /// does.
+    /// How many requests came in that second, without those that the handle's services for liveness, readiness and status
+    /// answered. `None` as above.
     pub late_requests: Option<u64>,
 }
 
@@ -39,6 +39,17 @@ impl fmt::Display for FrontReport {
             figure(self.late_connections),
             figure(self.late_requests),
         )
+    }
+}
+
+/// In the extensions of a response to a probe.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probe;
+
+impl Probe {
+    #[cfg(feature = "server")]
+    pub(crate) fn is_in<B>(response: &http::Response<B>) -> bool {
+        response.extensions().get::<Self>().is_some()
     }
 }
 
@@ -71,7 +82,7 @@ pub(crate) struct Front {
     readiness: Count,
     connections: Count,
     requests: Count,
-    /// Requests for liveness, readiness and status.
+    /// Of those requests, the ones for liveness, readiness and status.
     probes: Count,
     /// The last second of the lame duck.
     is_late: AtomicBool,
@@ -89,17 +100,14 @@ impl Front {
         self.readiness.add();
     }
 
+    /// A request of the last second was one for liveness, readiness or status.
     pub(crate) fn probed(&self) {
-        if self.is_late() {
-            self.probes.add();
-        }
+        self.probes.add();
     }
 
-    pub(crate) fn counts_connections(&self) {
+    /// A server counts its connections and requests.
+    pub(crate) fn counts(&self) {
         self.connections.begins();
-    }
-
-    pub(crate) fn counts_requests(&self) {
         self.requests.begins();
     }
 
@@ -109,14 +117,29 @@ impl Front {
         }
     }
 
-    pub(crate) fn requested(&self) {
-        if self.is_late() {
+    /// Returns whether the request came in the last second.
+    pub(crate) fn requested(&self) -> bool {
+        let is_late = self.is_late();
+        if is_late {
             self.requests.add();
         }
+        is_late
     }
 
     fn is_late(&self) -> bool {
         self.is_late.load(Ordering::Relaxed)
+    }
+
+    /// The lame duck has begun. What was counted in an earlier drain is not of this one.
+    pub(crate) fn begins(&self) {
+        for count in [
+            &self.readiness,
+            &self.connections,
+            &self.requests,
+            &self.probes,
+        ] {
+            count.count.store(0, Ordering::Relaxed);
+        }
     }
 
     /// The last second has begun.
@@ -124,7 +147,7 @@ impl Front {
         self.is_late.store(true, Ordering::Relaxed);
     }
 
-    /// The last second is over. Returns what was seen, or `None` if nothing counts.
+    /// The last second is over. Returns what was seen, or `None` if nothing is being counted.
     pub(crate) fn conclude(&self) -> Option<FrontReport> {
         self.is_late.store(false, Ordering::Relaxed);
         let probes = self.probes.count.load(Ordering::Relaxed);

@@ -45,7 +45,6 @@ pub struct DrainListener {
     socket: Socket,
     local_addr: SocketAddr,
     closing: AcceptClosed,
-    handle: DrainHandle,
     failing: Failing,
 }
 
@@ -76,12 +75,10 @@ impl DrainListener {
     ///
     /// Those of [`TcpListener::local_addr`].
     pub fn new(listener: TcpListener, handle: &DrainHandle) -> io::Result<Self> {
-        handle.exit().front.counts_connections();
         Ok(Self {
             local_addr: listener.local_addr()?,
             socket: Socket::Open(listener),
             closing: handle.accept_closed(),
-            handle: handle.clone(),
             failing: Failing::default(),
         })
     }
@@ -113,7 +110,6 @@ impl DrainListener {
             };
             match accepted {
                 Ok(accepted) => {
-                    self.handle.exit().front.connected();
                     self.failing.accepted();
                     return accepted;
                 }

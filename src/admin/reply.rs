@@ -133,11 +133,12 @@ pub(super) fn get<B>(
     request: &Request<B>,
     answer: impl FnOnce() -> Reply,
 ) -> Ready<Result<Reply, Infallible>> {
-    #[cfg(feature = "shutdown")]
-    handle.exit().front.probed();
-    let reply = match *request.method() {
+    #[allow(unused_mut)]
+    let mut reply = match *request.method() {
         Method::GET | Method::HEAD => answer(),
         ref other => Refusal::method(other, ALLOWED).reply(),
     };
+    #[cfg(feature = "shutdown")]
+    reply.extensions_mut().insert(crate::front::Probe);
     ready(Ok(Asked::of(request).finished(handle, reply)))
 }

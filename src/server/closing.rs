@@ -1,8 +1,8 @@
 //! The end of a connection that hyper is done with.
 //!
 //! A socket that is closed with input unread, or that gets input after it was closed, resets its peer, which may then
-//! lose what it has not read. And a process that ends may take its network with it. So the stream is ended on the way
-//! out only, and the socket stays until the peer has everything or has closed as well (RFC 9112, section 9.6).
+//! lose what it has not read. And a process that ends may take its network with it. So only the sending side is
+//! closed first, and the socket stays until the peer has everything or has closed as well (RFC 9112, section 9.6).
 
 use std::io;
 use std::pin::Pin;
@@ -17,10 +17,12 @@ use super::delivery::Delivery;
 use super::ping::Ping;
 use super::tally::{Tally, STOP};
 
-/// How long a peer may be silent before it counts as done.
+/// How long a silent peer is waited for.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// The same for a peer that has its response and may still be sending its request, as it did before.
 const PAUSE_IN_UPLOAD: Duration = Duration::from_secs(1);
+/// How much is read at a time of what a peer sends that is no longer listened to.
+const READS: usize = 16;
 /// How long a peer that goes on sending is listened to, as nginx does (`lingering_time`).
 const LISTENING: Duration = Duration::from_secs(30);
 
@@ -62,17 +64,24 @@ impl Closing {
     {
         if !self.half_closed {
             if let Some(ping) = &mut self.ping {
-                ready!(ping.poll_send(io, cx))?;
+                if let Err(error) = ready!(ping.poll_send(io, cx)) {
+                    return Poll::Ready(ended(tally, &error));
+                }
             }
-            ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
-            tally.notes.half_closes();
+            if let Err(error) = ready!(Pin::new(&mut *io).poll_shutdown(cx)) {
+                return Poll::Ready(ended(tally, &error));
+            }
+            tally.notes.half_closed.set(true);
             self.half_closed = true;
         }
         let mut space = [0; 4096];
-        while !self.has_ended {
+        for _ in 0..READS {
+            if self.has_ended {
+                break;
+            }
             let mut unread = ReadBuf::new(&mut space);
             match Pin::new(&mut *io).poll_read(cx, &mut unread) {
-                Poll::Pending => break,
+                Poll::Pending => return self.poll_silent(tally, cx).map(Ok),
                 Poll::Ready(Err(error)) => return Poll::Ready(ended(tally, &error)),
                 Poll::Ready(Ok(())) => {}
             }
@@ -86,6 +95,10 @@ impl Closing {
             if self.has_listened_long(tally) {
                 break;
             }
+        }
+        if !self.has_ended && !self.has_listened_long(tally) {
+            // There is more to read, and others wait for this thread.
+            cx.waker().wake_by_ref();
         }
         self.poll_silent(tally, cx).map(Ok)
     }
@@ -123,7 +136,7 @@ impl Closing {
         ready!(poll_until(&mut self.silence, self.heard + patience, cx));
         if tally.standing().was_told(STOP) && tally.may_be_slow() {
             if self.ping.is_some() {
-                // A peer of HTTP/2 answers when it has read everything; nothing else tells.
+                // A peer of HTTP/2 answers when it has read everything; there is no other sign.
                 return Poll::Pending;
             }
             if tally.delivery() == Delivery::Unknown {
@@ -134,9 +147,19 @@ impl Closing {
     }
 }
 
-/// A peer that resets the connection wants no more of it. A network that gives up on the peer does not speak for it.
+/// A peer that resets the connection wants no more of it. Any other error is the network's, and the peer may still want
+/// what it has not got.
 fn ended(tally: &Tally, error: &io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::TimedOut {
+    let is_peers = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::WriteZero
+    );
+    if !is_peers && tally.standing().was_told(STOP) {
         tally.notes.lost.set(true);
     }
     Ok(())

@@ -38,8 +38,8 @@ pub(super) enum Ended {
 }
 
 impl Ended {
-    /// By itself.
-    pub(super) fn of(tally: &Tally) -> Self {
+    /// Returns how a connection ended that was not abandoned.
+    pub(super) fn by_itself(tally: &Tally) -> Self {
         match tally.notes.lost.get() {
             true => Self::Unflushed,
             false => Self::Done,
@@ -133,8 +133,8 @@ pub(super) fn poll_until(
     sleep.as_mut().poll(cx)
 }
 
-/// Serves until the connection ends, and after the stop, or a request that does not come, until it has nothing left to
-/// do.
+/// Serves until the connection ends. Once it is told to stop, or the time for a head has passed, it ends when it has
+/// nothing left to do.
 async fn drive<C: Future>(
     mut connection: Pin<&mut C>,
     accepted: Instant,
@@ -156,7 +156,7 @@ async fn drive<C: Future>(
         let mut stopping = Stopping::new(connection, accepted, tally, graceful);
         return poll_fn(|cx| stopping.poll(cx)).await;
     }
-    Ended::of(tally)
+    Ended::by_itself(tally)
 }
 
 /// Ready when a head takes too long. There is no timer for a head that arrives at once.

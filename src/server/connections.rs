@@ -12,7 +12,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::timeout;
 
 use super::connection::Ended;
-use super::delivery::Reader;
+use super::delivery::{Reader, Reading};
 use super::tally::{Tally, ABANDON};
 use crate::contained;
 
@@ -23,7 +23,7 @@ const ABANDONING: Duration = Duration::from_millis(250);
 pub(super) struct Connections {
     tasks: JoinSet<Ended>,
     tallies: HashMap<Id, Arc<Tally>>,
-    /// What all of them were told, and those that come are.
+    /// What every connection has been told. A new one starts with it.
     told: usize,
     reader: Reader,
     /// How many have ended with something left to say.
@@ -86,36 +86,20 @@ impl Connections {
         self.tallies.values().for_each(|tally| tally.tell(what));
     }
 
-    pub(super) fn tell_once(&mut self, what: usize) {
-        if self.told & what == 0 {
-            self.tell(what);
-        }
-    }
-
     /// Drops the connections that have a handler or a body that runs.
     pub(super) fn abandon_running(&self) {
-        let running = self.tallies.values().filter(|tally| {
-            let standing = tally.standing();
-            standing.has_running()
-        });
+        let running = self.tallies.values().filter(|tally| tally.has_running());
         running.for_each(|tally| tally.tell(ABANDON));
     }
 
-    /// Asks the system once what has reached the peers of all connections.
-    pub(super) fn ask(&self) {
-        self.tallies.values().for_each(|tally| tally.readings.ask());
-        self.reader.asks().ask();
+    /// Begins to read what has reached the peers of all connections.
+    pub(super) fn read(&self) -> Reading {
+        self.reader.read(self.tallies.values())
     }
 
-    /// Waits for a reading that begins after this call, within reason.
-    pub(super) async fn read(&mut self) {
-        self.ask();
-        let _ = timeout(ABANDONING, poll_fn(|cx| self.poll_read(cx))).await;
-    }
-
-    /// Ready after each reading of the send queues.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.reader.poll(cx, || self.tallies.values())
+    /// Reads what has reached the peers of the connections that ask.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) {
+        self.reader.poll(cx, || self.tallies.values());
     }
 
     /// The next connection to end; pending if there is none.

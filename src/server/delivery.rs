@@ -1,12 +1,12 @@
 //! Whether what was written has reached the peer.
 //!
 //! A connection that wants to know asks; the loop of the server reads the send queues once for all that ask, and wakes
-//! them. Nothing is read while the server serves.
+//! them. Nothing is read before the stop.
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
@@ -21,93 +21,97 @@ use super::tally::Tally;
 const PAUSE: Duration = Duration::from_millis(10);
 /// How much longer than a reading the pause behind it is, where there are so many sockets that it counts.
 const SHARE: u32 = 10;
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is known of the bytes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// The peer's system has acknowledged everything but, at most, the end of the stream.
+    /// The peer's system has acknowledged them.
     Acknowledged,
-    /// It has not, or the last reading is older than the last write.
+    /// It has not, or nothing was read yet.
     Outstanding,
     /// The system does not say.
     Unknown,
 }
 
-/// The requests for a reading, shared by all connections of a server.
+/// The pending request for a reading, shared by all connections of a server.
 #[derive(Debug, Default)]
 pub(super) struct Asks {
     is_asked: AtomicBool,
-    /// The system has no table to read.
-    is_blind: AtomicBool,
     reader: AtomicWaker,
 }
 
 impl Asks {
-    pub(super) fn ask(&self) {
+    fn ask(&self) {
         if !self.is_asked.swap(true, Ordering::AcqRel) {
             self.reader.wake();
         }
     }
 }
 
-/// The last reading of one connection.
-#[derive(Debug, Default)]
+const NOT_READ: u8 = 0;
+const FOUND: u8 = 1;
+/// The connection was not in the table, or there is none.
+const NOT_FOUND: u8 = 2;
+
+/// What the readings have said of one connection.
+#[derive(Debug)]
 pub(super) struct Readings {
     peer: Option<SocketAddr>,
     asks: Arc<Asks>,
-    waits: AtomicBool,
-    /// How many writes there had been before it, and one.
-    after: AtomicUsize,
-    unacknowledged: AtomicU64,
-    /// Since which reading it was never zero, in milliseconds.
+    is_wanted: AtomicBool,
+    last: AtomicU8,
+    /// At least so many of the bytes that were written have been acknowledged. It only grows, so it need not be fresh.
+    acknowledged: AtomicUsize,
+    /// When the run of readings with something outstanding began and when the last of them was, in milliseconds.
     outstanding_since: AtomicU64,
+    outstanding_at: AtomicU64,
     was_slow: AtomicBool,
 }
 
-/// For how many milliseconds something is outstanding at a peer that is slow. An acknowledgement may be 500 ms late (RFC
-/// 9293, section 3.8.6.3).
+/// A peer counts as slow once data has been outstanding for this many milliseconds. An acknowledgement may be 500 ms late
+/// (RFC 9293, section 3.8.6.3).
 const SLOW: u64 = 1000;
 const NEVER: u64 = u64::MAX;
-/// No reading has found the connection.
-const NOT_FOUND: u64 = u64::MAX;
 
 impl Readings {
     pub(super) fn new(peer: Option<SocketAddr>, asks: Arc<Asks>) -> Self {
         Self {
             peer,
             asks,
+            is_wanted: AtomicBool::new(false),
+            last: AtomicU8::new(NOT_READ),
+            acknowledged: AtomicUsize::new(0),
             outstanding_since: AtomicU64::new(NEVER),
-            ..Self::default()
+            outstanding_at: AtomicU64::new(0),
+            was_slow: AtomicBool::new(false),
         }
     }
 
-    /// Returns `false` if there will never be one.
-    pub(super) fn may_come(&self) -> bool {
+    /// Returns whether a reading is possible at all.
+    pub(super) fn are_possible(&self) -> bool {
         cfg!(target_os = "linux") && self.peer.is_some()
     }
 
     /// Asks for a reading. The task of the connection is woken when it has come.
     pub(super) fn ask(&self) {
-        self.waits.store(true, Ordering::Release);
+        self.is_wanted.store(true, Ordering::Release);
         self.asks.ask();
     }
 
-    fn stops_waiting(&self) -> bool {
-        self.waits.swap(false, Ordering::AcqRel)
+    fn is_wanted(&self) -> bool {
+        self.is_wanted.swap(false, Ordering::AcqRel)
     }
 
-    /// Returns what is known after that many writes, of which the last may have been the end of the stream.
-    pub(super) fn delivery(&self, writes: usize, has_ended: bool) -> Delivery {
-        if !self.may_come() || self.asks.is_blind.load(Ordering::Acquire) {
-            return Delivery::Unknown;
+    /// Returns what is known of the first `written` bytes.
+    pub(super) fn delivery(&self, written: usize) -> Delivery {
+        // Relaxed throughout: each figure is true by itself whenever it is read.
+        if self.acknowledged.load(Ordering::Relaxed) >= written {
+            return Delivery::Acknowledged;
         }
-        // Acquire, so that the figure that is read next is at least as new.
-        if self.after.load(Ordering::Acquire) != writes.wrapping_add(1) {
-            return Delivery::Outstanding;
-        }
-        match self.unacknowledged.load(Ordering::Relaxed) {
+        match self.last.load(Ordering::Relaxed) {
+            _ if !self.are_possible() => Delivery::Unknown,
             NOT_FOUND => Delivery::Unknown,
-            bytes if bytes <= u64::from(has_ended) => Delivery::Acknowledged,
             _ => Delivery::Outstanding,
         }
     }
@@ -117,24 +121,35 @@ impl Readings {
         self.was_slow.load(Ordering::Relaxed)
     }
 
-    /// Takes what was read `at` this many milliseconds, after that many writes.
-    fn take(&self, queues: &SendQueues, writes: usize, at: u64) {
-        let unacknowledged = self.peer.and_then(|peer| queues.of(peer));
-        let unacknowledged = unacknowledged.unwrap_or(NOT_FOUND);
-        let is_outstanding = unacknowledged > 1 && unacknowledged != NOT_FOUND;
-        let since = self.outstanding_since.load(Ordering::Relaxed);
-        let since = match (is_outstanding, since) {
-            (false, _) => NEVER,
-            (true, NEVER) => at,
-            (true, since) => since,
+    /// What was outstanding before has been read by now.
+    pub(super) fn is_read(&self) {
+        self.was_slow.store(false, Ordering::Relaxed);
+        self.outstanding_since.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// Takes a reading of `at` this many milliseconds. Before it, `written` bytes were written, and the end of the stream
+    /// if it `has_ended`, which counts as one.
+    fn take(&self, queues: &SendQueues, (written, has_ended): (usize, bool), at: u64) {
+        let Some(queue) = self.peer.and_then(|peer| queues.of(peer)) else {
+            self.last.store(NOT_FOUND, Ordering::Relaxed);
+            return;
         };
+        let outstanding = usize::try_from(queue).unwrap_or(usize::MAX);
+        let outstanding = outstanding.saturating_sub(usize::from(has_ended));
+        let acknowledged = written.saturating_sub(outstanding);
+        self.acknowledged.fetch_max(acknowledged, Ordering::Relaxed);
+        self.last.store(FOUND, Ordering::Relaxed);
+        let last = self.outstanding_at.swap(at, Ordering::Relaxed);
+        let since = match self.outstanding_since.load(Ordering::Relaxed) {
+            // Between two readings that are far apart, anything may have happened.
+            since if since != NEVER && at.saturating_sub(last) < SLOW => since,
+            _ => at,
+        };
+        let since = if outstanding > 0 { since } else { NEVER };
         self.outstanding_since.store(since, Ordering::Relaxed);
-        if is_outstanding && at - since >= SLOW {
+        if since != NEVER && at.saturating_sub(since) >= SLOW {
             self.was_slow.store(true, Ordering::Relaxed);
         }
-        self.unacknowledged.store(unacknowledged, Ordering::Relaxed);
-        // Release, for the figure above.
-        self.after.store(writes.wrapping_add(1), Ordering::Release);
     }
 }
 
@@ -147,12 +162,46 @@ pub(super) struct Reader {
 
 enum State {
     Idle,
-    Reading {
-        /// Each connection that asked, and how many writes there had been.
-        connections: Vec<(Arc<Tally>, usize)>,
-        queues: Pin<Box<dyn Future<Output = SendQueues> + Send>>,
-    },
+    Reading(Reading),
     Pausing(Pin<Box<Sleep>>),
+}
+
+/// A reading under way.
+pub(super) struct Reading {
+    began: Instant,
+    /// Each connection that is told, and what it had written and whether its stream had ended.
+    connections: Vec<(Arc<Tally>, (usize, bool))>,
+    queues: Pin<Box<dyn Future<Output = SendQueues> + Send>>,
+}
+
+impl Reading {
+    fn new(began: Instant, tallies: impl Iterator<Item = Arc<Tally>>) -> Self {
+        // Before the queues: what is written in between looks outstanding, and never acknowledged.
+        let written = tallies.map(|tally| {
+            let written = tally.notes.written();
+            (tally, written)
+        });
+        let connections: Vec<_> = written.collect();
+        Self {
+            began,
+            queues: match connections.is_empty() {
+                true => Box::pin(std::future::ready(SendQueues::default())),
+                false => Box::pin(SendQueues::read()),
+            },
+            connections,
+        }
+    }
+
+    /// Ready when the connections have been told. Returns how long it took.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
+        let queues = ready!(self.queues.as_mut().poll(cx));
+        let at = self.began.elapsed().as_millis() as u64;
+        for (tally, written) in &self.connections {
+            tally.readings.take(&queues, *written, at);
+            tally.wake();
+        }
+        Poll::Ready(queues.took)
+    }
 }
 
 impl Reader {
@@ -168,43 +217,38 @@ impl Reader {
         &self.asks
     }
 
-    /// Ready after each reading, which the connections that asked have then got.
-    pub(super) fn poll<'a, I>(&mut self, cx: &mut Context<'_>, tallies: impl Fn() -> I) -> Poll<()>
+    /// A reading of its own that begins now, whoever asks.
+    pub(super) fn read<'a>(&self, tallies: impl Iterator<Item = &'a Arc<Tally>>) -> Reading {
+        let possible = tallies.filter(|tally| tally.readings.are_possible());
+        Reading::new(self.began, possible.cloned())
+    }
+
+    /// Reads for those that ask; pending while there are none, and never ready.
+    pub(super) fn poll<'a, I>(&mut self, cx: &mut Context<'_>, tallies: impl Fn() -> I)
     where
         I: Iterator<Item = &'a Arc<Tally>>,
     {
         self.asks.reader.register(cx.waker());
         loop {
             self.state = match &mut self.state {
-                State::Idle => match self.asks.is_asked.swap(false, Ordering::AcqRel) {
-                    false => return Poll::Pending,
-                    true => State::Reading {
-                        connections: tallies()
-                            .filter(|tally| tally.readings.stops_waiting())
-                            .map(|tally| (tally.clone(), tally.notes.write_count()))
-                            .collect(),
-                        queues: Box::pin(SendQueues::read()),
-                    },
-                },
-                State::Reading {
-                    connections,
-                    queues,
-                } => {
-                    let queues = ready!(queues.as_mut().poll(cx));
-                    self.asks
-                        .is_blind
-                        .store(queues.is_empty(), Ordering::Release);
-                    for (tally, writes) in connections {
-                        let at = self.began.elapsed().as_millis() as u64;
-                        tally.readings.take(&queues, *writes, at);
-                        tally.wake();
+                State::Idle => {
+                    if !self.asks.is_asked.swap(false, Ordering::AcqRel) {
+                        return;
                     }
-                    let pause = PAUSE.max(queues.took.saturating_mul(SHARE));
-                    self.state = State::Pausing(Box::pin(sleep(pause)));
-                    return Poll::Ready(());
+                    let asking = tallies().filter(|tally| tally.readings.is_wanted());
+                    State::Reading(Reading::new(self.began, asking.cloned()))
+                }
+                State::Reading(reading) => {
+                    let Poll::Ready(took) = reading.poll(cx) else {
+                        return;
+                    };
+                    let pause = took.saturating_mul(SHARE).clamp(PAUSE, LONGEST_PAUSE);
+                    State::Pausing(Box::pin(sleep(pause)))
                 }
                 State::Pausing(pause) => {
-                    ready!(pause.as_mut().poll(cx));
+                    if pause.as_mut().poll(cx).is_pending() {
+                        return;
+                    }
                     State::Idle
                 }
             };

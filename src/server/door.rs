@@ -8,16 +8,13 @@ use std::time::Duration;
 use tokio::time::{sleep, Sleep};
 
 use super::Accept;
-use crate::backlog::{panicked, Failing};
+use crate::backlog::{panicked, Failing, IN_A_ROW};
 use crate::contained;
 
 /// Where files have run out; they close by themselves.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The sequence waits for the end of the backlog.
 const PAUSE_IN_BACKLOG: Duration = Duration::from_millis(20);
-
-/// How many errors in a row are taken for one that stays.
-const ERRORS: usize = 64;
 
 pub(super) struct Door<L: Accept> {
     state: State<L>,
@@ -61,7 +58,7 @@ impl<L: Accept> Door<L> {
             for accepted in backlog {
                 match accepted {
                     Ok(_) => (let_in, errors) = (let_in + 1, 0),
-                    Err(_) if errors == ERRORS => break,
+                    Err(_) if errors == IN_A_ROW => break,
                     Err(_) => errors += 1,
                 }
             }

@@ -16,6 +16,8 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn new(tally: Arc<Tally>, exemption: Option<Arc<Exemption>>) -> Self {
         tally.hold();
+        tally.hold_request();
+        tally.hold_running();
         Self { tally, exemption }
     }
 
@@ -30,67 +32,53 @@ impl Held {
 
     /// Holds a piece of the same response by itself.
     pub(super) fn piece(&self) -> Piece {
-        match self.is_exempt() {
-            true => Piece::Exempt(BesidesHeld::new(self.tally.clone())),
-            false => Piece::Counted(PieceHeld::new(self.tally.clone())),
-        }
+        Piece::new(self.tally.clone(), !self.is_exempt())
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(exemption) = &self.exemption {
-            if exemption.state.swap(OVER, Ordering::AcqRel) == EXEMPT {
-                self.tally.release_besides();
-            }
+        let exemption = self.exemption.as_ref();
+        let was_exempt =
+            exemption.is_some_and(|held| held.state.swap(OVER, Ordering::AcqRel) == EXEMPT);
+        if !was_exempt {
+            self.tally.notes.counted.set(true);
+            self.tally.release_running();
+            self.tally.release_request();
         }
         self.tally.release();
     }
 }
 
-/// In flight, but no request of the drain's: a task of HTTP/2.
+/// Bytes of a response that HTTP/2 has taken and not sent, or a task of it.
 #[derive(Debug)]
-pub(super) struct BesidesHeld(Arc<Tally>);
+pub(super) struct Piece {
+    tally: Arc<Tally>,
+    is_counted: bool,
+}
 
-impl BesidesHeld {
-    pub(super) fn new(tally: Arc<Tally>) -> Self {
+impl Piece {
+    fn new(tally: Arc<Tally>, is_counted: bool) -> Self {
         tally.hold();
-        tally.hold_besides();
-        Self(tally)
+        if is_counted {
+            tally.hold_request();
+        }
+        Self { tally, is_counted }
+    }
+
+    /// A task of HTTP/2, whose request is counted by itself.
+    pub(super) fn task(tally: Arc<Tally>) -> Self {
+        Self::new(tally, false)
     }
 }
 
-impl Drop for BesidesHeld {
+impl Drop for Piece {
     fn drop(&mut self) {
-        self.0.release_besides();
-        self.0.release();
+        if self.is_counted {
+            self.tally.release_request();
+        }
+        self.tally.release();
     }
-}
-
-/// Bytes of a response that HTTP/2 has taken and not sent.
-#[derive(Debug)]
-pub(super) struct PieceHeld(Arc<Tally>);
-
-impl PieceHeld {
-    fn new(tally: Arc<Tally>) -> Self {
-        tally.hold();
-        tally.hold_piece();
-        Self(tally)
-    }
-}
-
-impl Drop for PieceHeld {
-    fn drop(&mut self) {
-        self.0.release_piece();
-        self.0.release();
-    }
-}
-
-/// Held, and never read.
-#[derive(Debug)]
-pub(super) enum Piece {
-    Counted(#[allow(dead_code)] PieceHeld),
-    Exempt(#[allow(dead_code)] BesidesHeld),
 }
 
 const COUNTED: u8 = 0;
@@ -120,13 +108,13 @@ impl Exemption {
 
 impl OnExempt for Exemption {
     fn exempt(&self) {
-        // Held before it is said, so that the end of the request never releases what is not held yet.
-        self.tally.hold_besides();
         let (before, after) = (Ordering::AcqRel, Ordering::Acquire);
         let exempted = self.state.compare_exchange(COUNTED, EXEMPT, before, after);
-        match exempted {
-            Ok(_) => self.tally.wake(),
-            Err(_) => self.tally.release_besides(),
+        // Once only, and not if the request has ended, which has released them.
+        if exempted.is_ok() {
+            self.tally.release_running();
+            self.tally.release_request();
+            self.tally.wake();
         }
     }
 }

@@ -28,9 +28,11 @@ impl<T> Io<T> {
         }
     }
 
-    fn wrote<R>(&self, written: Poll<R>) -> Poll<R> {
-        if written.is_pending() {
-            self.tally.notes.blocked.set(true);
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => self.tally.notes.blocked.set(true),
+            Poll::Ready(Ok(bytes)) => self.tally.notes.wrote(bytes),
+            Poll::Ready(Err(_)) => {}
         }
         written
     }
@@ -80,10 +82,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<T> {
     /// hyper flushes when it has nothing left to write, and only then is everything out.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
-        if flushed.is_ready() {
-            self.tally.notes.unflushed.set(false);
+        match flushed {
+            Poll::Pending => self.tally.notes.blocked.set(true),
+            Poll::Ready(_) => self.tally.notes.unflushed.set(false),
         }
-        self.wrote(flushed)
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -62,12 +62,16 @@ pub(super) struct Notes {
     pub(super) heard: Flag,
     reads: Count,
     writes: Count,
+    /// How many bytes were written.
+    written: AtomicUsize,
     /// When the last write was, in milliseconds since `created`; `NEVER` where the send queue can be read instead.
     wrote_at: AtomicU64,
     /// Bytes were written that are not flushed.
     pub(super) unflushed: Flag,
     /// The peer was slower than the response.
     pub(super) blocked: Flag,
+    /// A response was sent that is the drain's. Requests that the layer exempts are not.
+    pub(super) counted: Flag,
     /// The peer has everything that was written before the stop, and no request has come since.
     pub(super) quiet: Flag,
     /// Everything is written, and the end of the peer is waited for.
@@ -81,7 +85,7 @@ pub(super) struct Notes {
 const NEVER: u64 = u64::MAX;
 
 impl Notes {
-    /// `has_readings` says that the send queue can be read.
+    /// `has_readings` says that the send queue may be read.
     pub(super) fn new(has_readings: bool) -> Self {
         Self {
             created: Instant::now(),
@@ -97,6 +101,8 @@ impl Notes {
             heard: Flag::default(),
             reads: Count::default(),
             writes: Count::default(),
+            written: AtomicUsize::new(0),
+            counted: Flag::default(),
             wrote_at: AtomicU64::new(if has_readings { NEVER } else { 0 }),
             unflushed: Flag::default(),
             blocked: Flag::default(),
@@ -147,14 +153,17 @@ impl Notes {
         }
     }
 
-    /// The end of the stream is sent. It counts as a write: a reading from before says nothing of it.
-    pub(super) fn half_closes(&self) {
-        self.writes.add();
-        self.half_closed.set(true);
+    pub(super) fn wrote(&self, bytes: usize) {
+        let written = self.written.load(Ordering::Relaxed);
+        self.written
+            .store(written.wrapping_add(bytes), Ordering::Relaxed);
     }
 
-    pub(super) fn write_count(&self) -> usize {
-        self.writes.get()
+    /// Returns how many bytes were written, and whether the end of the stream was sent behind them. In this order: an
+    /// end that is seen has all bytes before it.
+    pub(super) fn written(&self) -> (usize, bool) {
+        let has_ended = self.half_closed.get();
+        (self.written.load(Ordering::Relaxed), has_ended)
     }
 
     /// Returns `true` if the last write is known to be that long ago.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 
 use http::header::CONTENT_LENGTH;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -18,6 +18,7 @@ use super::peer::Origin;
 use super::tally::Tally;
 use crate::connection::Peer;
 use crate::exempt::Exemptible;
+use crate::front::Probe;
 use crate::DrainHandle;
 
 pub(super) struct Requests<S> {
@@ -51,16 +52,20 @@ where
     /// served. Once requests are rejected it gets the layer's 503, unless clients and proxies repeat it by themselves
     /// upon the end of the connection, which they do with safe methods (RFC 9110, section 9.2.2) and not upon a 503.
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let is_repeated = request.method().is_safe() && request.body().is_end_stream();
+        let exit = self.handle.exit();
+        let late = exit.front.requested().then(|| self.handle.clone());
+        let has_body = !request.body().is_end_stream();
         let is_last = self.tally.notes.awaits_one.get();
-        let refuses = is_last && is_repeated && self.handle.is_draining();
-        let closes = is_last.then(|| Peer::of(&request));
-        self.handle.exit().front.requested();
-        let asked = Asked::of(&request);
-        self.tally
-            .called(asked.is_http2(), !request.body().is_end_stream());
+        let is_repeated = request.method().is_safe() && !has_body;
+        let is_refused = is_last && is_repeated && self.handle.is_draining();
+        let asked = Asked {
+            peer: Peer::of(&request),
+            is_head: *request.method() == Method::HEAD,
+            is_last,
+        };
+        self.tally.called(asked.is_http2(), has_body);
         self.origin.put_into(request.extensions_mut());
-        let exemption = (self.handle.exit().exempts()).then(|| {
+        let exemption = exit.exempts().then(|| {
             let exemption = Exemption::new(self.tally.clone());
             let exemptible = Exemptible::new(exemption.clone());
             request.extensions_mut().insert(exemptible);
@@ -68,7 +73,7 @@ where
         });
         let held = Held::new(self.tally.clone(), exemption);
         Answer {
-            state: match refuses {
+            state: match is_refused {
                 true => State::Refused,
                 false => State::Called {
                     app: self.app.clone(),
@@ -77,7 +82,7 @@ where
             },
             held: Some(held),
             asked,
-            closes,
+            late,
         }
     }
 }
@@ -89,8 +94,8 @@ pin_project! {
         state: State<S, F>,
         held: Option<Held>,
         asked: Asked,
-        // The response ends the connection.
-        closes: Option<Peer>,
+        // The request came in the last second of the lame duck.
+        late: Option<DrainHandle>,
     }
 }
 
@@ -115,21 +120,22 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjection::Refused => {
-                    if let Some(held) = &this.held {
+                    if let Some(held) = this.held.take() {
                         held.tally().notes.refused.set(true);
                     }
                     return Poll::Pending;
                 }
                 StateProjection::Running { future } => {
-                    let mut response = ready!(future.poll(cx))?;
-                    if let Some(peer) = *this.closes {
-                        response = peer.closed(response);
+                    let response = ready!(future.poll(cx))?;
+                    if let Some(handle) = this.late.as_ref().filter(|_| Probe::is_in(&response)) {
+                        handle.exit().front.probed();
                     }
                     let held = this.held.take();
+                    let response = match &held {
+                        Some(held) => this.asked.answered(response, held.tally()),
+                        None => response,
+                    };
                     let http2 = this.asked.is_http2();
-                    if let Some(held) = held.as_ref().filter(|_| !http2) {
-                        this.asked.answered(&response, held.tally());
-                    }
                     return Poll::Ready(Ok(response.map(|body| HeldBody::new(body, held, http2))));
                 }
                 StateProjection::Called { app, request } => {
@@ -146,36 +152,36 @@ where
 /// What of a request decides what its response does to the connection.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
-    version: Version,
+    peer: Peer,
     is_head: bool,
-    is_connect: bool,
+    /// Its response ends the connection.
+    is_last: bool,
 }
 
 impl Asked {
-    fn of<B>(request: &Request<B>) -> Self {
-        Self {
-            version: request.version(),
-            is_head: *request.method() == Method::HEAD,
-            is_connect: *request.method() == Method::CONNECT,
-        }
-    }
-
     fn is_http2(self) -> bool {
-        self.version == Version::HTTP_2
+        self.peer.version() == Version::HTTP_2
     }
 
-    /// Tells the connection of a response over HTTP/1.
-    fn answered<B: Body>(self, response: &Response<B>, tally: &Tally) {
-        let status = response.status();
-        if status == StatusCode::SWITCHING_PROTOCOLS || self.is_connect && status.is_success() {
-            return tally.notes.upgraded.set(true);
+    /// Notes what the response does to the connection, which is nothing over HTTP/2.
+    fn answered<B: Body>(self, mut response: Response<B>, tally: &Tally) -> Response<B> {
+        if self.is_http2() {
+            return response;
+        }
+        if self.is_last {
+            response = self.peer.closed(response);
+        }
+        if self.peer.tunnels(response.status()) {
+            tally.notes.upgraded.set(true);
+            return response;
         }
         // Without a length, HTTP/1.0 has no other end of a body (RFC 9112, section 6.3).
-        let ends_with_connection = self.version.min(response.version()) <= Version::HTTP_10
+        let ends_with_connection = self.peer.version().min(response.version()) <= Version::HTTP_10
             && !self.is_head
             && !response.body().is_end_stream()
             && response.body().size_hint().exact().is_none()
             && !response.headers().contains_key(CONTENT_LENGTH);
         tally.notes.answered(ends_with_connection);
+        response
     }
 }

@@ -6,11 +6,12 @@
 //! or any other wrapper around the socket needs no hook.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use tokio::task::spawn_blocking;
-use tokio::time::Instant;
+use tokio::sync::oneshot;
 
 /// The state of a socket that is over on both sides, with everything acknowledged.
 const TIME_WAIT: &str = "06";
@@ -24,32 +25,30 @@ pub(super) struct SendQueues {
 }
 
 impl SendQueues {
-    /// Reads the tables of the system; empty where it has none. It takes about a microsecond a socket of the machine,
-    /// so it runs on a thread that may block.
-    pub(super) async fn read() -> Self {
-        let began = Instant::now();
-        let mut queues = spawn_blocking(|| {
+    /// Begins to read the tables of the system; empty where it has none. It takes a few microseconds a socket of the machine, so
+    /// a thread of its own does it. The runtime's threads for blocking work may all be busy.
+    pub(super) fn read() -> impl Future<Output = Self> + Send {
+        let (done, queues) = oneshot::channel();
+        let read = move || {
+            let began = Instant::now();
             let mut queues = Self::default();
             for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
                 if cfg!(target_os = "linux") {
                     queues.add(&std::fs::read_to_string(table).unwrap_or_default());
                 }
             }
-            queues
-        })
-        .await
-        .unwrap_or_default();
-        queues.took = began.elapsed();
-        queues
+            queues.took = began.elapsed();
+            drop(done.send(queues));
+        };
+        // Where no thread can be had, the sender is dropped.
+        let named = thread::Builder::new().name("tower-drain send queues".into());
+        drop(named.spawn(read));
+        async { queues.await.unwrap_or_default() }
     }
 
     /// Returns what `peer` has not acknowledged; `None` if the system does not say.
     pub(super) fn of(&self, peer: SocketAddr) -> Option<u64> {
         self.by_peer.get(&(peer.ip(), peer.port())).copied()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_peer.is_empty()
     }
 
     fn add(&mut self, table: &str) {

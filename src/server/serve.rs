@@ -9,10 +9,11 @@ use std::time::Duration;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use super::connections::Connections;
+use super::delivery::Reading;
 use super::door::Door;
 use super::peer::Origin;
 use super::tally::{DRAINED, STOP};
@@ -133,12 +134,11 @@ where
 {
     let app = router::ready(app);
     let mut door = Door::new(listener);
-    handle.exit().front.counts_connections();
-    handle.exit().front.counts_requests();
+    handle.exit().front.counts();
     let mut connections = Connections::new(stages.connections);
     let mut accept_closed = Once::new(stages.accept_closed);
     let mut stop = Once::new(stages.stop);
-    let (mut looked, mut has_read) = (Once::new(pending()), false);
+    let mut looked = Once::new(pending());
     let mut overdue = Once::new(stages.overdue);
     let mut abandon = Once::new(stages.abandon);
     let mut drained = Once::new(drained(handle.clone()));
@@ -148,10 +148,8 @@ where
             let unflushed = connections.unflushed();
             return Ok(Served { unflushed });
         }
-        if has_read && looked.is_over {
-            connections.tell_once(STOP);
-        }
         let event = poll_fn(|cx| {
+            connections.poll_read(cx);
             if abandon.poll(cx) {
                 Poll::Ready(Event::Abandon)
             } else if accept_closed.poll(cx) {
@@ -160,9 +158,8 @@ where
                 Poll::Ready(Event::Stop)
             } else if looked.poll(cx) {
                 Poll::Ready(Event::Looked)
-            } else if connections.poll_read(cx).is_ready() {
-                Poll::Ready(Event::Read)
-            } else if drained.poll(cx) {
+            } else if stop.is_over && drained.poll(cx) {
+                // Final from the stop on: the drain of a shutdown is not taken back.
                 Poll::Ready(Event::Drained)
             } else if overdue.poll(cx) {
                 Poll::Ready(Event::Overdue)
@@ -186,16 +183,12 @@ where
             Event::Accepted(None) => connections.stops_listening(),
             Event::Ended => {}
             Event::CloseDoor => door.close(),
-            Event::Stop => {
-                looked = Once::new(look(connections.len()));
-                connections.ask();
-            }
-            Event::Read => has_read = true,
-            Event::Looked => {}
+            Event::Stop => looked = Once::new(look(connections.len(), connections.read())),
+            Event::Looked => connections.tell(STOP),
             Event::Drained => connections.tell(DRAINED),
             Event::Overdue => connections.abandon_running(),
             Event::Abandon => {
-                connections.read().await;
+                look_at_queues(connections.read()).await;
                 let unflushed = connections.abandon().await;
                 return Ok(Served {
                     unflushed: unflushed + door.abandon(),
@@ -211,22 +204,31 @@ enum Event<C> {
     CloseDoor,
     Stop,
     Looked,
-    Read,
     Drained,
     Overdue,
     Abandon,
 }
 
-/// Has the runtime look at its sockets, so that a request that has come is seen before its connection is told to stop.
+/// Waits until the runtime has looked at its sockets, so that a request that has come is seen before its connection is
+/// told to stop. The send queues are read meanwhile.
 ///
 /// The runtime asks the system for events in turns, of 1024 at most unless it was built for fewer, and fires the timers
 /// of a turn after its events. So each timer that fires here was behind a turn that began after it was set; one more,
 /// for a turn that was under way on another thread. A yield would promise nothing of that.
-async fn look(connections: usize) {
-    const EVENTS_A_TURN: usize = 256;
-    for _ in 0..2 + connections / EVENTS_A_TURN {
+async fn look(connections: usize, queues: Reading) {
+    const EVENTS_A_TURN: usize = 512;
+    /// Well below a settling, behind which requests are rejected.
+    const MOST_TURNS: usize = 64;
+    for _ in 0..(2 + connections / EVENTS_A_TURN).min(MOST_TURNS) {
         sleep(Duration::from_millis(1)).await;
     }
+    look_at_queues(queues).await;
+}
+
+/// Waits for a reading, but not for long: connections that have none ask for one.
+async fn look_at_queues(mut queues: Reading) {
+    const LONG: Duration = Duration::from_millis(100);
+    let _ = timeout(LONG, poll_fn(|cx| queues.poll(cx))).await;
 }
 
 /// A future that says once that it is over.

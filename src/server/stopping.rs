@@ -13,8 +13,8 @@ use super::delivery::Delivery;
 use super::tally::{Standing, Tally, ABANDON};
 
 /// How long after it was accepted a connection may come with its first request although it was told to stop: its
-/// peer was let in before the socket closed, and has had no time to send. As long may a connection be idle after a
-/// response that could not say that it is the last.
+/// peer was let in before the socket closed, and has had no time to send. A connection may also stay idle this long after
+/// a response that could not announce the close.
 pub(super) const FIRST_REQUEST: Duration = Duration::from_millis(500);
 /// How long after the stop an idle connection of HTTP/2 may take to answer the ping behind the GOAWAY. Requests that
 /// were on their way are ahead of that answer. hyper closes the connection when it comes.
@@ -28,8 +28,11 @@ pub(super) struct Stopping<'a, C, G> {
     graceful: Option<G>,
     deadline: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// The tally's, when the deadline was set by it.
+    /// The activity of the connection when the deadline was last set by it.
     activity: usize,
+    /// How many bytes had been written when the last response of the drain's was. What exempt requests write behind
+    /// them need not arrive.
+    owed: Option<usize>,
 }
 
 impl<'a, C, G> Stopping<'a, C, G>
@@ -52,19 +55,21 @@ where
             deadline: accepted + FIRST_REQUEST,
             sleep: None,
             activity: tally.notes.activity(),
+            owed: None,
         }
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let notes = &self.tally.notes;
         loop {
             let before = self.tally.listen(cx.waker());
             if before.was_told(ABANDON) {
                 return Poll::Ready(self.abandoned(before));
             }
-            if self.connection.as_mut().poll(cx).is_ready() || self.tally.notes.refused.get() {
-                return Poll::Ready(Ended::of(self.tally));
+            if self.connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ended::by_itself(self.tally));
             }
-            if !self.tally.notes.is_unused() && !self.tally.notes.awaits_one.get() {
+            if !notes.is_unused() && !notes.awaits_one.get() {
                 if let Some(graceful) = self.graceful.take() {
                     graceful(self.connection.as_mut());
                     self.deadline = Instant::now() + PING;
@@ -73,42 +78,63 @@ where
             }
             let after = self.tally.standing();
             if after.is_over() && !before.is_over() {
-                // What was the last to end may have left bytes with HTTP/2 after that poll.
+                // The last request may have handed its bytes to HTTP/2 after the connection was polled.
                 self.deadline = self.deadline.max(Instant::now() + FIRST_REQUEST);
                 continue;
             }
-            // What holds no drain is not waited for, nor are its bytes.
+            self.note_owed(after);
             let is_idle = after.in_flight() == 0;
-            let owes =
-                is_idle && (self.tally.notes.unflushed.get() || self.tally.notes.closing.get());
-            if !after.is_over() || owes {
+            if !after.is_over() || is_idle && (notes.unflushed.get() || notes.closing.get()) {
                 return Poll::Pending;
             }
             match self.poll_idle(is_idle, cx) {
-                Poll::Ready(()) if self.tally.notes.awaits_one.get() => {
-                    self.tally.notes.awaits_one.set(false)
-                }
+                Poll::Ready(()) if notes.awaits_one.get() => notes.awaits_one.set(false),
                 idle => return idle.map(|()| Ended::Done),
             }
         }
     }
 
+    /// Once no request of the drain's is left and everything is written, the peer is owed what was written until then.
+    fn note_owed(&mut self, standing: Standing) {
+        if standing.has_requests() {
+            self.owed = None;
+        } else if self.owed.is_none() && !self.tally.notes.unflushed.get() {
+            self.owed = Some(self.tally.notes.written().0);
+        }
+    }
+
+    fn delivery(&self) -> Delivery {
+        match self.owed {
+            Some(owed) => self.tally.readings.delivery(owed),
+            None => Delivery::Outstanding,
+        }
+    }
+
+    /// Whether the peer need not get anything more: there was nothing since it last had everything.
+    fn is_quiet(&self, is_idle: bool) -> bool {
+        let notes = &self.tally.notes;
+        notes.quiet.get() || !is_idle && !notes.counted.get()
+    }
+
     /// Ready when a connection that has nothing of the drain's in flight need not wait for its peer any longer.
     fn poll_idle(&mut self, is_idle: bool, cx: &mut Context<'_>) -> Poll<()> {
-        if self.tally.notes.awaits_one.get() || !is_idle || self.tally.notes.quiet.get() {
+        let notes = &self.tally.notes;
+        if notes.awaits_one.get() || self.is_quiet(is_idle) {
             return poll_until(&mut self.sleep, self.deadline, cx);
         }
-        let delivery = self.tally.delivery();
-        if delivery == Delivery::Outstanding {
+        if self.delivery() == Delivery::Outstanding {
             self.tally.readings.ask();
             return Poll::Pending;
         }
-        if self.tally.notes.http2.get() {
+        if notes.refused.get() {
+            return Poll::Ready(());
+        }
+        if notes.http2.get() && is_idle {
             if self.tally.may_be_slow() {
-                // The answer to the ping comes when the peer has read what is before it; nothing else tells.
+                // The answer to the ping comes when the peer has read what is before it; there is no other sign.
                 return Poll::Pending;
             }
-            let activity = self.tally.notes.activity();
+            let activity = notes.activity();
             if activity != self.activity {
                 self.activity = activity;
                 self.deadline = Instant::now() + LINGER;
@@ -117,17 +143,16 @@ where
         poll_until(&mut self.sleep, self.deadline, cx)
     }
 
-    fn abandoned(&self, standing: Standing) -> Ended {
-        let tally = self.tally;
-        let is_read = || match tally.delivery() {
-            Delivery::Acknowledged => !(tally.notes.http2.get() && tally.may_be_slow()),
+    fn abandoned(&mut self, standing: Standing) -> Ended {
+        self.note_owed(standing);
+        let is_idle = standing.in_flight() == 0;
+        let is_read = match self.delivery() {
+            Delivery::Acknowledged => {
+                !(is_idle && self.tally.notes.http2.get() && self.tally.may_be_slow())
+            }
             Delivery::Outstanding | Delivery::Unknown => false,
         };
-        let owes = match standing.in_flight() {
-            0 => tally.notes.unflushed.get() || !tally.notes.quiet.get() && !is_read(),
-            _ => standing.has_requests(),
-        };
-        match owes {
+        match standing.has_requests() || !self.is_quiet(is_idle) && !is_read {
             true => Ended::Unflushed,
             false => Ended::Done,
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
 
-use super::held::BesidesHeld;
+use super::held::Piece;
 use super::tally::Tally;
 use crate::contained::discard;
 
@@ -34,7 +34,7 @@ where
         while let Some(ended) = tasks.try_join_next() {
             discard(ended);
         }
-        let held = BesidesHeld::new(self.tally.clone());
+        let held = Piece::task(self.tally.clone());
         tasks.spawn(async move {
             drop(future.await);
             drop(held);

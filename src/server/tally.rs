@@ -25,22 +25,22 @@ const ONE: usize = 8;
 #[derive(Debug)]
 pub(super) struct Tally {
     word: AtomicUsize,
-    /// In flight, but no request of the drain's: tasks of HTTP/2, of which a tunnel's is the last, and requests that the
-    /// layer leaves alone.
-    besides: AtomicUsize,
-    /// In flight as bytes that HTTP/2 holds after it has taken the body.
-    pieces: AtomicUsize,
+    /// Of what is in flight, what the drain counts: requests that the layer does not exempt, and bytes of their
+    /// responses that HTTP/2 holds after it has taken the body. The rest are exempt requests and tasks of HTTP/2, of
+    /// which a tunnel's outlives its request.
+    requests: AtomicUsize,
+    /// Of those, the handlers and bodies that run.
+    running: AtomicUsize,
     task: AtomicWaker,
     pub(super) readings: Readings,
     pub(super) notes: Notes,
 }
 
-/// The word at one moment.
+/// The tally at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standing {
     word: usize,
-    besides: usize,
-    pieces: usize,
+    requests: usize,
 }
 
 impl Standing {
@@ -52,17 +52,12 @@ impl Standing {
         self.word / ONE
     }
 
-    /// A request, or bytes of its response that HTTP/2 still holds.
+    /// Returns whether anything that the drain counts is in flight.
     pub(super) fn has_requests(self) -> bool {
-        self.in_flight() > self.besides
+        self.requests > 0
     }
 
-    /// A handler or a body that runs, and not only bytes of one.
-    pub(super) fn has_running(self) -> bool {
-        self.in_flight() > self.besides + self.pieces
-    }
-
-    /// What is no request of the drain's keeps its connection until the drain is over.
+    /// Returns whether the connection is done. Exempt requests and tunnels keep it until the drain is over.
     pub(super) fn is_over(self) -> bool {
         match self.was_told(DRAINED) {
             true => !self.has_requests(),
@@ -76,10 +71,10 @@ impl Tally {
         let readings = Readings::new(peer, asks);
         Arc::new(Self {
             word: AtomicUsize::new(told),
-            besides: AtomicUsize::new(0),
-            pieces: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
             task: AtomicWaker::new(),
-            notes: Notes::new(readings.may_come()),
+            notes: Notes::new(readings.are_possible()),
             readings,
         })
     }
@@ -102,16 +97,17 @@ impl Tally {
     }
 
     /// Acquire, for what was released before: a stream that is over has handed its last frame to HTTP/2, which the
-    /// next poll of the connection must see.
+    /// next poll of the connection must see. The word first: what is released in between is seen too late, never too
+    /// early.
     pub(super) fn standing(&self) -> Standing {
         let word = self.word.load(Ordering::Acquire);
-        let besides = self.besides.load(Ordering::Acquire);
-        let pieces = self.pieces.load(Ordering::Acquire);
-        Standing {
-            word,
-            besides,
-            pieces,
-        }
+        let requests = self.requests.load(Ordering::Acquire);
+        Standing { word, requests }
+    }
+
+    /// Returns whether a handler or a body of the drain's runs, and not only bytes of one are left.
+    pub(super) fn has_running(&self) -> bool {
+        self.running.load(Ordering::Acquire) > 0
     }
 
     pub(super) fn hold(&self) {
@@ -128,21 +124,21 @@ impl Tally {
         }
     }
 
-    pub(super) fn hold_besides(&self) {
-        self.besides.fetch_add(1, Ordering::AcqRel);
+    pub(super) fn hold_request(&self) {
+        self.requests.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Before the word: a standing read in between shows a request too many, never one too few.
-    pub(super) fn release_besides(&self) {
-        self.besides.fetch_sub(1, Ordering::AcqRel);
+    /// Before the word is released, so that the task that this wakes sees it.
+    pub(super) fn release_request(&self) {
+        self.requests.fetch_sub(1, Ordering::AcqRel);
     }
 
-    pub(super) fn hold_piece(&self) {
-        self.pieces.fetch_add(1, Ordering::AcqRel);
+    pub(super) fn hold_running(&self) {
+        self.running.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(super) fn release_piece(&self) {
-        self.pieces.fetch_sub(1, Ordering::AcqRel);
+    pub(super) fn release_running(&self) {
+        self.running.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// A request has come.
@@ -151,6 +147,10 @@ impl Tally {
         if self.standing().in_flight() == 0 {
             // An earlier response was slow, and is read by now.
             self.notes.blocked.set(false);
+            self.readings.is_read();
+            if !http2 {
+                self.notes.counted.set(false);
+            }
         }
     }
 
@@ -193,7 +193,7 @@ impl Tally {
 
     /// Returns what is known of the bytes that were written.
     pub(super) fn delivery(&self) -> Delivery {
-        let has_ended = self.notes.half_closed.get();
-        self.readings.delivery(self.notes.write_count(), has_ended)
+        let (written, _) = self.notes.written();
+        self.readings.delivery(written)
     }
 }

@@ -104,6 +104,7 @@ impl Sequence {
         let began = Instant::now();
         if !limit.is_zero() {
             let front = &self.handle.exit().front;
+            front.begins();
             let watched = async {
                 over(less(limit, LAST)).await;
                 front.watch();

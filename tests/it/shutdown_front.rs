@@ -10,7 +10,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 use tokio::time::{interval, Instant};
-use tower_drain::{DrainLayer, Shutdown, ShutdownReport, Timeouts};
+use tower::Service;
+use tower_drain::{DrainHandle, DrainLayer, Shutdown, ShutdownReport, Timeouts};
 
 type Uri = http::Uri;
 
@@ -34,9 +35,12 @@ async fn goes_on(uri: Uri, every: Duration, until: Instant) -> usize {
 
 /// A stop under a client of `path`, which ends `early` before the lame duck does.
 async fn stopped_under(path: &str, early: Duration) -> (ShutdownReport, usize) {
+    stopped(DrainHandle::new(), path, early).await
+}
+
+async fn stopped(handle: DrainHandle, path: &str, early: Duration) -> (ShutdownReport, usize) {
     let lame_duck = Duration::from_millis(1500);
-    let layer = DrainLayer::new();
-    let handle = layer.handle();
+    let layer = DrainLayer::from_handle(handle.clone());
     let app = Router::new()
         .route("/", get(|| async { "hello" }))
         .layer(layer)
@@ -81,4 +85,22 @@ async fn probes_are_no_traffic() {
         asked > 0 && asked <= answered as u64 + 1,
         "{asked} of {answered}"
     );
+}
+
+/// Where the advice is to have them: on a server of their own. They say nothing of what comes to this one.
+#[tokio::test]
+async fn probes_elsewhere_do_not_hide_what_still_comes() {
+    let handle = DrainHandle::new();
+    let probed = handle.clone();
+    let probes = tokio::spawn(async move {
+        let mut readiness = probed.readiness();
+        let mut ticks = interval(Duration::from_millis(1));
+        loop {
+            ticks.tick().await;
+            readiness.call(Request::new(())).await.unwrap();
+        }
+    });
+    let (report, _) = stopped(handle, "/", Duration::ZERO).await;
+    probes.abort();
+    assert!(report.front.unwrap().still_sends(), "{report}");
 }

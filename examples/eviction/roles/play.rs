@@ -55,7 +55,7 @@ async fn play() -> Result<(), BoxError> {
     desk.submit(job(4, 25, Manner::Freezes)).await?;
     desk.submit(job(5, 36, Manner::SaveFails)).await?;
     desk.submit(job(6, 25, Manner::Freezes)).await?;
-    desk.submit(job(7, 36, Manner::Sticks)).await?;
+    desk.submit(job(7, 60, Manner::Sticks)).await?;
     sleep(Duration::from_secs(1)).await;
 
     east.signal(Signal::SIGTERM)?;

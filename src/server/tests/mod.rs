@@ -3,6 +3,7 @@
 mod accepting;
 mod answers;
 mod clock;
+mod exempt;
 mod http2;
 mod lifetime;
 mod panics;

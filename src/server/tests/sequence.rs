@@ -4,13 +4,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::time::{interval, sleep, Instant};
-use tokio_stream::StreamExt;
+use http_body_util::Full;
+use tokio::time::{sleep, Instant};
 use tower::{service_fn, Layer};
 
 use super::support::*;
@@ -101,41 +96,32 @@ async fn a_request_that_the_layer_does_not_count_has_the_close() {
     assert_eq!(began.elapsed(), LAME_DUCK + 2 * SETTLE + close);
 }
 
-/// An endless response, and a handler that never answers.
-#[tokio::test(start_paused = true)]
-async fn an_exempt_request_neither_holds_the_close_nor_counts_as_lost() {
-    let (pipes, listener) = Pipes::new();
-    let layer = DrainLayer::new().exempt(|head| head.uri().path() != "/");
-    let handle = layer.handle();
-    let app = layer.layer(service_fn(|request: Request<Incoming>| async move {
-        if request.uri().path() == "/stuck" {
-            never::<()>().await;
-        }
-        let ticks = tokio_stream::wrappers::IntervalStream::new(interval(SETTLE));
-        let frames = ticks.map(|_| Ok::<_, Infallible>(Frame::data(Bytes::from("tick"))));
-        Ok::<_, Infallible>(http::Response::new(BodyExt::boxed(StreamBody::new(frames))))
-    }));
-    let serving = tokio::spawn(Shutdown::new(handle.clone()).serve(listener, app));
-    let mut stuck = pipe(&pipes);
-    send(&mut stuck, b"GET /stuck HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let mut watch = pipe(&pipes);
-    send(&mut watch, b"GET /watch HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    tokio::spawn(async move { tokio::io::copy(&mut watch, &mut tokio::io::sink()).await });
-    let (mut client, connection) =
-        http2::handshake(TokioExecutor::new(), TokioIo::new(pipe(&pipes)))
-            .await
-            .unwrap();
-    tokio::spawn(connection);
-    let watch = Request::get("http://a/watch").body(Empty::<Bytes>::new());
-    // Its window fills, and nobody empties it.
-    let _unread = client.send_request(watch.unwrap()).await.unwrap();
-    sleep(Duration::from_secs(1)).await;
-    assert_eq!(handle.in_flight(), 0);
-
-    let began = Instant::now();
-    handle.request_exit("the test");
-    let report = serving.await.unwrap().unwrap();
+/// All threads for blocking work are busy, which neither the stop nor the reading of send queues may wait for.
+#[test]
+fn a_stop_waits_for_no_blocking_thread() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (busy, free) = std::sync::mpsc::channel::<()>();
+    runtime.spawn_blocking(move || free.recv());
+    let report = runtime.block_on(async {
+        let layer = DrainLayer::new();
+        let handle = layer.handle();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let timeouts = Timeouts::default().lame_duck(Duration::ZERO);
+        let shutdown = Shutdown::new(handle.clone()).timeouts(timeouts);
+        let serving = tokio::spawn(shutdown.serve(listener, layer.layer(hello())));
+        let mut peer = connect(addr).await;
+        send(&mut peer, GET).await;
+        read_until(&mut peer, "hello").await;
+        handle.request_exit("the test");
+        assert_eq!(read_to_end(&mut peer).await, "");
+        within("the report", serving).await.unwrap().unwrap()
+    });
+    drop(busy);
     assert!(report.is_complete(), "{report}");
-    let took = began.elapsed() - LAME_DUCK - 2 * SETTLE;
-    assert!(took <= Duration::from_secs(1), "{took:?} to close");
 }

@@ -11,7 +11,7 @@ use tokio::time::{advance, Instant};
 use tokio_test::{assert_pending, assert_ready_eq, task};
 
 use crate::server::connection::Ended;
-use crate::server::held::{BesidesHeld, Held};
+use crate::server::held::{Held, Piece};
 use crate::server::stopping::Stopping;
 use crate::server::tally::{Standing, Tally, ABANDON, DRAINED, STOP};
 
@@ -24,8 +24,8 @@ fn request(tally: &Arc<Tally>, http2: bool) -> Held {
     Held::new(tally.clone(), None)
 }
 
-fn stream(tally: &Arc<Tally>) -> BesidesHeld {
-    BesidesHeld::new(tally.clone())
+fn stream(tally: &Arc<Tally>) -> Piece {
+    Piece::task(tally.clone())
 }
 
 fn listening(tally: &Tally) -> task::Spawn<impl Future<Output = Standing> + '_> {
@@ -105,7 +105,10 @@ async fn a_connection_is_polled_once_more_after_its_last_stream() {
     let connection = pin!(poll_fn(|_| {
         match (is_late.get(), last.take()) {
             (true, Some(last)) => drop(last),
-            (true, None) => tally.notes.writes(),
+            (true, None) => {
+                tally.notes.writes();
+                tally.notes.wrote(1);
+            }
             (false, held) => last.set(held),
         }
         Poll::<()>::Pending
