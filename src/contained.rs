@@ -28,7 +28,7 @@ pub(crate) fn message(payload: Box<dyn Any + Send>) -> String {
 }
 
 /// Drops `value`. A panic in its drop ends here. So does one in the drop of that panic's payload, and what that one
-/// carries is leaked: its drop might panic again, and so on for ever.
+/// carries is leaked: its drop might panic again, without end.
 pub(crate) fn discard<T>(value: T) {
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(value)));
     if let Err(payload) = dropped {

@@ -11,7 +11,7 @@ pub(crate) struct Exemptible(Arc<dyn OnExempt>);
 
 /// What a server does with a request that the layer leaves alone.
 pub(crate) trait OnExempt: Send + Sync {
-    /// The request neither holds the drain nor counts as lost. May be called more than once.
+    /// Marks the request as exempt: it neither holds the drain nor counts as lost. May be called more than once.
     fn exempt(&self);
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// What was seen of the front during the lame duck, in [`ShutdownReport`](crate::ShutdownReport::front).
+/// What the server saw of the front during the lame duck, in [`ShutdownReport`](crate::ShutdownReport::front).
 ///
 /// A front that was told sends nothing in the last second of the lame duck. One that was not told goes on, and its
 /// users see refused connections once the socket is closed.

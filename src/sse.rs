@@ -28,7 +28,7 @@ enum Line {
     Mark(u8),
     /// So many bytes of `retry`.
     Retry(u8),
-    /// Nothing that its other bytes may be matters.
+    /// The rest of the line no longer matters.
     Rest,
 }
 

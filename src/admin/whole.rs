@@ -46,7 +46,7 @@ impl Visitor<'_> for WholeVisitor {
 /// Reads the text of a JSON value exactly: as a double, a large nonce with a fraction could pass for a whole number.
 /// Returns `None` unless it is a whole number that fits.
 pub(super) fn whole(text: &str) -> Option<u64> {
-    // Nothing else in JSON does, and no number that is below zero.
+    // Only a JSON number that is not negative starts with a digit.
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }

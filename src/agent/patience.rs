@@ -28,7 +28,7 @@ pub(super) struct Patience {
     renewals: u32,
 }
 
-/// Both clocks, because tokio's may be paused and then jumps, which is nobody's absence.
+/// Both clocks, because tokio's may be paused and then jump, which does not mean that the process stood still.
 #[derive(Clone, Copy, Debug)]
 struct Now {
     tokio: Instant,

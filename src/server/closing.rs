@@ -1,4 +1,4 @@
-//! The end of a connection that hyper is done with.
+//! The end of a connection that hyper has finished with.
 //!
 //! A socket that is closed with input unread, or that gets input after it was closed, resets its peer, which may then
 //! lose what it has not read. And a process that ends may take its network with it. So only the sending side is

@@ -217,7 +217,7 @@ impl Reader {
         &self.asks
     }
 
-    /// A reading of its own that begins now, whoever asks.
+    /// Begins a reading for all of them, beside those that are asked for.
     pub(super) fn read<'a>(&self, tallies: impl Iterator<Item = &'a Arc<Tally>>) -> Reading {
         let possible = tallies.filter(|tally| tally.readings.are_possible());
         Reading::new(self.began, possible.cloned())

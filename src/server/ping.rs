@@ -18,7 +18,7 @@ pub(super) struct Ping {
     frame: [u8; LENGTH],
     sent: usize,
     is_flushed: bool,
-    /// How much of the answer the last bytes were.
+    /// How many bytes of the answer have been matched.
     matched: usize,
 }
 
@@ -55,7 +55,7 @@ impl Ping {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether the answer was among these bytes, or ends with them.
+    /// Returns whether the answer was among these bytes, or ends with them.
     pub(super) fn is_answered(&mut self, heard: &[u8]) -> bool {
         for &byte in heard {
             self.matched = match byte == self.answer(self.matched) {
@@ -77,7 +77,7 @@ impl Ping {
         }
     }
 
-    /// How much of the answer has begun with the bytes that ended in `byte`, which did not go on with it.
+    /// Returns the length of the longest beginning of the answer that the bytes up to `byte` end with.
     fn restart(&self, byte: u8) -> usize {
         let seen = |at: usize| match at == self.matched {
             true => byte,

@@ -1,7 +1,7 @@
 //! What a connection has to do, seen from outside hyper.
 //!
 //! One word holds how much is in flight and what the connection was told, so that the release of the last thing in
-//! flight sees by itself whether its end is waited for.
+//! flight sees whether the task of the connection must be woken.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -68,7 +68,7 @@ pub(super) fn variable_unread(name: &str, known: &[&str]) {
     line!(
         warn,
         name,
-        "{said} is set and read by nobody; the variables are {known}"
+        "{said} is set, but this crate does not read it; the variables are {known}"
     );
 }
 

@@ -29,7 +29,7 @@ impl Future for Stop {
     }
 }
 
-/// What a server is driven by. The three futures are latched and resolve in this order, or all at once after a cut.
+/// What a server is driven by. The futures are latched and resolve in this order, or all at once after a cut; the last two only if the closing takes too long.
 #[cfg_attr(not(feature = "server"), allow(dead_code))]
 #[derive(Clone, Debug)]
 pub(crate) struct ServerStages {
@@ -49,6 +49,7 @@ pub(crate) struct ServerStages {
 /// What a server returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Served {
-    /// Connections that were dropped with bytes that were not written.
+    /// Connections that ended with a request, or with bytes that did not reach the peer, and those that were still in the
+    /// backlog when the socket was dropped.
     pub(crate) unflushed: usize,
 }

@@ -30,7 +30,7 @@ struct State {
     /// One was dropped before its end, and none has run since.
     is_abandoned: bool,
     counts_sigint: bool,
-    /// Those that came since the first of the waiting was made.
+    /// SIGINTs since the oldest waiting `Shutdown` was made.
     sigints: u32,
     /// Ends its thread when it is dropped.
     lookout: Option<oneshot::Sender<Infallible>>,
@@ -98,7 +98,8 @@ fn with_state<T>(change: impl FnOnce(&mut State) -> T) -> T {
     changed
 }
 
-/// Returns once every signal is seen. `None` if no thread can be had: signals are swallowed then.
+/// Starts the thread and returns once its handlers are installed. `None` if no thread can be had: signals are swallowed
+/// then.
 fn look_out() -> Option<oneshot::Sender<Infallible>> {
     let (end, mut ended) = oneshot::channel();
     let (sees, is_seeing) = mpsc::channel::<()>();
@@ -153,7 +154,7 @@ impl Claim {
         Self(Stage::Waits)
     }
 
-    /// Whether SIGINT means anything, of the last one that says so.
+    /// Sets whether SIGINT counts. The last call wins.
     pub(super) fn counts_sigint(&self, counts: bool) {
         with_state(|state| state.counts_sigint = counts);
     }

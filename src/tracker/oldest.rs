@@ -1,4 +1,4 @@
-//! The oldest of those who hold the drain, of however many there are. Only those are copied and turned into words.
+//! Selects the oldest stragglers. Only those are copied and turned into words.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;

@@ -158,7 +158,7 @@ async fn a_connection_that_comes_after_the_stop_is_told_at_once() {
     let (mut server, addr) = Server::over_tcp(hello()).await;
     server.stop();
     let mut before = connect(addr).await;
-    // Nobody has closed the listening socket.
+    // The listening socket is still open.
     is_dropped(&mut before).await;
     let mut peer = connect(addr).await;
     send(&mut peer, GET).await;
@@ -293,7 +293,7 @@ async fn a_peer_that_ends_its_side_still_gets_the_rest() {
     read_until(&mut peer, "\r\n\r\n").await;
     peer.shutdown().await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(!server.serving.is_finished(), "nobody has read it");
+    assert!(!server.serving.is_finished(), "it is not read yet");
     assert_eq!(read_to_end(&mut peer).await.len(), LENGTH);
     assert_eq!(server.returned().await, 0);
 }
