@@ -114,7 +114,7 @@ async fn http2_may_be_idle_after_its_first_request() {
 #[tokio::test(start_paused = true)]
 async fn what_is_sent_ahead_of_a_slow_response_starts_no_timer() {
     const LENGTH: usize = 1 << 16;
-    for ahead in [GET, b"GET / HTTP/1.1\r\n", b"\r\n"] {
+    for (ahead, rest) in [(GET, &b""[..]), (&GET[..10], &GET[10..]), (b"\r\n", GET)] {
         let (pipes, listener) = Pipes::new();
         let _server = Server::on(listener, service_fn(|_| async { text(vec![b'x'; LENGTH]) }));
         let mut peer = pipe(&pipes);
@@ -127,6 +127,9 @@ async fn what_is_sent_ahead_of_a_slow_response_starts_no_timer() {
             let read = tokio::io::AsyncReadExt::read_exact(&mut peer, part).await;
             read.expect("the response is not cut short");
         }
+        // Nor is the connection told that its time is over.
+        send(&mut peer, rest).await;
+        read_until(&mut peer, "\r\n\r\n").await;
     }
 }
 
