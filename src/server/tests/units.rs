@@ -144,3 +144,18 @@ async fn what_is_not_flushed_is_not_dropped_but_counted_when_it_is_abandoned() {
     assert!(stopping.is_woken());
     assert_ready_eq!(stopping.poll(), Ended::Unflushed);
 }
+
+#[test]
+fn a_response_without_a_length_is_cut_short_until_its_end_is_written() {
+    let tally = tally();
+    let notes = &tally.notes;
+    notes.answered(false);
+    assert!(!notes.is_cut_short(), "it has a length");
+    notes.answered(true);
+    assert!(notes.is_cut_short());
+    notes.writes();
+    notes.ended.set(true);
+    assert!(notes.is_cut_short());
+    notes.unflushed.set(false);
+    assert!(!notes.is_cut_short());
+}
