@@ -87,6 +87,8 @@ async fn they_are_served_until_the_drain_is_over_whatever_was_drained_before() {
     let shutdown = Shutdown::new(handle.clone()).timeouts(timeouts);
     let serving = tokio::spawn(shutdown.serve(listener, app));
     handle.begin_shutdown();
+    // The server gets to see that the drain is over.
+    sleep(Duration::from_millis(100)).await;
     handle.resume(handle.nonce().unwrap()).unwrap();
     let mut late = pipe(&pipes);
     send(&mut late, &get("/late")).await;
@@ -134,6 +136,7 @@ async fn beside_them_a_response_of_the_drain_still_arrives() {
     // Slower than the stop of a connection that owes nothing.
     while seen.iter().filter(|byte| **byte == b'x').count() < LARGE {
         sleep(Duration::from_millis(50)).await;
+        assert!(!serving.is_finished(), "{} bytes are read", seen.len());
         match within("more", peer.read(&mut part)).await {
             Ok(length) if length > 0 => seen.extend(&part[..length]),
             end => panic!("{end:?} after {} bytes", seen.len()),
