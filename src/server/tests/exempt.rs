@@ -136,7 +136,9 @@ async fn beside_them_a_response_of_the_drain_still_arrives() {
     // Slower than the stop of a connection that owes nothing.
     while seen.iter().filter(|byte| **byte == b'x').count() < LARGE {
         sleep(Duration::from_millis(50)).await;
-        assert!(!serving.is_finished(), "{} bytes are read", seen.len());
+        // The last few thousand bytes may be in the peer's own system.
+        let may_end = seen.len() > LARGE - 20_000;
+        assert!(may_end || !serving.is_finished(), "at {}", seen.len());
         match within("more", peer.read(&mut part)).await {
             Ok(length) if length > 0 => seen.extend(&part[..length]),
             end => panic!("{end:?} after {} bytes", seen.len()),
