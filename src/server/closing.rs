@@ -21,6 +21,9 @@ use super::tally::{Tally, STOP};
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// The same for a peer that has its response and may still be sending its request, as it did before.
 const PAUSE_IN_UPLOAD: Duration = Duration::from_secs(1);
+/// Behind no more than that, a peer that ends the connection while the server serves is taken to have it: it is on its way
+/// for a round trip at most, and each close would cost a reading of the send queues.
+const SMALL: usize = 64 * 1024;
 /// How much is read at a time of what a peer sends that is no longer listened to.
 const READS: usize = 16;
 /// How long a peer that goes on sending is listened to, as nginx does (`lingering_time`).
@@ -109,42 +112,57 @@ impl Closing {
         !reads && self.began.elapsed() >= LISTENING
     }
 
-    /// The peer says nothing, for now.
+    /// The peer says nothing, for now or for good.
     fn poll_silent(&mut self, tally: &Tally, cx: &mut Context<'_>) -> Poll<()> {
-        let mut patience = LINGER;
+        let Tally { notes, .. } = tally;
         if tally.standing().was_told(STOP) {
-            if tally.notes.quiet.get() {
-                return Poll::Ready(());
-            }
-            match tally.delivery() {
-                Delivery::Acknowledged if !tally.notes.http2.get() => {
-                    if !tally.notes.uploads.get() {
-                        return Poll::Ready(());
-                    }
-                    patience = PAUSE_IN_UPLOAD;
-                }
-                Delivery::Acknowledged | Delivery::Unknown => {}
-                Delivery::Outstanding => {
-                    tally.readings.ask();
-                    return Poll::Pending;
-                }
-            }
+            return self.poll_stopped(tally, cx);
         }
+        if !self.has_ended && !self.has_listened_long(tally) {
+            ready!(poll_until(&mut self.silence, self.heard + LINGER, cx));
+        } else if notes.since_request() <= SMALL {
+            return Poll::Ready(());
+        }
+        poll_delivered(tally)
+    }
+
+    fn poll_stopped(&mut self, tally: &Tally, cx: &mut Context<'_>) -> Poll<()> {
+        let Tally { notes, .. } = tally;
+        if notes.quiet.get() {
+            return Poll::Ready(());
+        }
+        let delivery = tally.delivery();
+        ready!(poll_delivered(tally));
+        let is_done = delivery == Delivery::Acknowledged && !notes.http2.get();
+        let patience = match is_done {
+            true if !notes.uploads.get() => return Poll::Ready(()),
+            true => PAUSE_IN_UPLOAD,
+            false => LINGER,
+        };
         if self.has_ended || self.has_listened_long(tally) {
             return Poll::Ready(());
         }
         ready!(poll_until(&mut self.silence, self.heard + patience, cx));
-        if tally.standing().was_told(STOP) && tally.may_be_slow() {
+        if tally.may_be_slow() {
             if self.ping.is_some() {
                 // A peer of HTTP/2 answers when it has read everything; there is no other sign.
                 return Poll::Pending;
             }
-            if tally.delivery() == Delivery::Unknown {
-                tally.notes.lost.set(true);
+            if delivery == Delivery::Unknown {
+                notes.lost.set(true);
             }
         }
         Poll::Ready(())
     }
+}
+
+/// Ready unless the system says that something is still on its way.
+fn poll_delivered(tally: &Tally) -> Poll<()> {
+    if tally.delivery() == Delivery::Outstanding {
+        tally.readings.ask();
+        return Poll::Pending;
+    }
+    Poll::Ready(())
 }
 
 /// A peer that resets the connection wants no more of it. Any other error is the network's, and the peer may still want

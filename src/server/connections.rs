@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::future::{poll_fn, Future};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::timeout;
 
 use super::connection::Ended;
-use super::delivery::{Reader, Reading};
+use super::delivery::{Carrier, Reader, Reading};
 use super::tally::{Tally, ABANDON};
 use crate::contained;
 
@@ -71,11 +70,11 @@ impl Connections {
     }
 
     /// A connection that comes is told at its birth what the others were told.
-    pub(super) fn add<F>(&mut self, peer: Option<SocketAddr>, serve: impl FnOnce(Arc<Tally>) -> F)
+    pub(super) fn add<F>(&mut self, carrier: Carrier, serve: impl FnOnce(Arc<Tally>) -> F)
     where
         F: Future<Output = Ended> + Send + 'static,
     {
-        let tally = Tally::new(peer, self.told, self.reader.asks().clone());
+        let tally = Tally::new(carrier, self.told, self.reader.asks().clone());
         let task = self.tasks.spawn(serve(tally.clone()));
         self.tallies.insert(task.id(), tally);
         self.publish();

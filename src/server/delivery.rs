@@ -1,8 +1,10 @@
 //! Whether what was written has reached the peer.
 //!
 //! A connection that wants to know asks; the loop of the server reads the send queues once for all that ask, and wakes
-//! them. Nothing is read before the stop.
+//! them. While the server serves, only a connection asks that it has closed itself, and whose peer may not have all of
+//! a large response.
 
+use std::any::Any;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -14,11 +16,12 @@ use std::time::Duration;
 use atomic_waker::AtomicWaker;
 use tokio::time::{sleep, Instant, Sleep};
 
-use super::send_queues::SendQueues;
+use super::send_queues::{SendQueues, Tables};
 use super::tally::Tally;
 
-/// How often the queues are read while a peer has not acknowledged everything, at most.
+/// The pause behind the first reading. While a peer goes on owing an acknowledgement, the pauses grow.
 const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE_WHEN_SLOW: Duration = Duration::from_millis(250);
 /// How much longer than a reading the pause behind it is, where there are so many sockets that it counts.
 const SHARE: u32 = 10;
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -32,6 +35,30 @@ pub(super) enum Delivery {
     Outstanding,
     /// The system does not say.
     Unknown,
+}
+
+/// What carries the bytes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// TCP, with the peer's address.
+    Tcp(SocketAddr),
+    /// A Unix socket: what was written is in the peer's own queue, and stays there.
+    Local,
+    Other,
+}
+
+impl Carrier {
+    /// Guesses by the address that the listener gives.
+    pub(super) fn of(address: &dyn Any) -> Self {
+        if let Some(tcp) = address.downcast_ref() {
+            return Self::Tcp(*tcp);
+        }
+        #[cfg(unix)]
+        if address.is::<std::os::unix::net::SocketAddr>() {
+            return Self::Local;
+        }
+        Self::Other
+    }
 }
 
 /// The pending request for a reading, shared by all connections of a server.
@@ -57,7 +84,7 @@ const NOT_FOUND: u8 = 2;
 /// What the readings have said of one connection.
 #[derive(Debug)]
 pub(super) struct Readings {
-    peer: Option<SocketAddr>,
+    carrier: Carrier,
     asks: Arc<Asks>,
     is_wanted: AtomicBool,
     last: AtomicU8,
@@ -75,9 +102,9 @@ const SLOW: u64 = 1000;
 const NEVER: u64 = u64::MAX;
 
 impl Readings {
-    pub(super) fn new(peer: Option<SocketAddr>, asks: Arc<Asks>) -> Self {
+    pub(super) fn new(carrier: Carrier, asks: Arc<Asks>) -> Self {
         Self {
-            peer,
+            carrier,
             asks,
             is_wanted: AtomicBool::new(false),
             last: AtomicU8::new(NOT_READ),
@@ -90,7 +117,7 @@ impl Readings {
 
     /// Returns whether a reading is possible at all.
     pub(super) fn are_possible(&self) -> bool {
-        cfg!(target_os = "linux") && self.peer.is_some()
+        cfg!(target_os = "linux") && matches!(self.carrier, Carrier::Tcp(_))
     }
 
     /// Asks for a reading. The task of the connection is woken when it has come.
@@ -106,7 +133,8 @@ impl Readings {
     /// Returns what is known of the first `written` bytes.
     pub(super) fn delivery(&self, written: usize) -> Delivery {
         // Relaxed throughout: each figure is true by itself whenever it is read.
-        if self.acknowledged.load(Ordering::Relaxed) >= written {
+        let is_local = self.carrier == Carrier::Local;
+        if is_local || self.acknowledged.load(Ordering::Relaxed) >= written {
             return Delivery::Acknowledged;
         }
         match self.last.load(Ordering::Relaxed) {
@@ -130,7 +158,11 @@ impl Readings {
     /// Takes a reading of `at` this many milliseconds. Before it, `written` bytes were written, and the end of the stream
     /// if it `has_ended`, which counts as one.
     fn take(&self, queues: &SendQueues, (written, has_ended): (usize, bool), at: u64) {
-        let Some(queue) = self.peer.and_then(|peer| queues.of(peer)) else {
+        let queue = match self.carrier {
+            Carrier::Tcp(peer) => queues.of(peer),
+            Carrier::Local | Carrier::Other => None,
+        };
+        let Some(queue) = queue else {
             self.last.store(NOT_FOUND, Ordering::Relaxed);
             return;
         };
@@ -155,9 +187,12 @@ impl Readings {
 
 /// Reads the send queues when a connection asks.
 pub(super) struct Reader {
+    tables: Tables,
     began: Instant,
     asks: Arc<Asks>,
     state: State,
+    /// How long the next pause is, at least.
+    pause: Duration,
 }
 
 enum State {
@@ -175,7 +210,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    fn new(began: Instant, tallies: impl Iterator<Item = Arc<Tally>>) -> Self {
+    fn new(tables: &Tables, began: Instant, tallies: impl Iterator<Item = Arc<Tally>>) -> Self {
         // Before the queues: what is written in between looks outstanding, and never acknowledged.
         let written = tallies.map(|tally| {
             let written = tally.notes.written();
@@ -186,7 +221,7 @@ impl Reading {
             began,
             queues: match connections.is_empty() {
                 true => Box::pin(std::future::ready(SendQueues::default())),
-                false => Box::pin(SendQueues::read()),
+                false => Box::pin(tables.read()),
             },
             connections,
         }
@@ -207,9 +242,11 @@ impl Reading {
 impl Reader {
     pub(super) fn new() -> Self {
         Self {
+            tables: Tables::open(),
             began: Instant::now(),
             asks: Arc::default(),
             state: State::Idle,
+            pause: PAUSE,
         }
     }
 
@@ -220,7 +257,7 @@ impl Reader {
     /// Begins a reading for all of them, beside those that are asked for.
     pub(super) fn read<'a>(&self, tallies: impl Iterator<Item = &'a Arc<Tally>>) -> Reading {
         let possible = tallies.filter(|tally| tally.readings.are_possible());
-        Reading::new(self.began, possible.cloned())
+        Reading::new(&self.tables, self.began, possible.cloned())
     }
 
     /// Reads for those that ask; pending while there are none, and never ready.
@@ -233,16 +270,19 @@ impl Reader {
             self.state = match &mut self.state {
                 State::Idle => {
                     if !self.asks.is_asked.swap(false, Ordering::AcqRel) {
+                        self.pause = PAUSE;
                         return;
                     }
                     let asking = tallies().filter(|tally| tally.readings.is_wanted());
-                    State::Reading(Reading::new(self.began, asking.cloned()))
+                    State::Reading(Reading::new(&self.tables, self.began, asking.cloned()))
                 }
                 State::Reading(reading) => {
                     let Poll::Ready(took) = reading.poll(cx) else {
                         return;
                     };
-                    let pause = took.saturating_mul(SHARE).clamp(PAUSE, LONGEST_PAUSE);
+                    let pause = took.saturating_mul(SHARE).max(self.pause);
+                    let pause = pause.min(LONGEST_PAUSE);
+                    self.pause = (self.pause * 3 / 2).min(PAUSE_WHEN_SLOW);
                     State::Pausing(Box::pin(sleep(pause)))
                 }
                 State::Pausing(pause) => {

@@ -64,7 +64,9 @@ pub(super) struct Notes {
     writes: Count,
     /// How many bytes were written.
     written: AtomicUsize,
-    /// When the last write was, in milliseconds since `created`; `NEVER` where the send queue can be read instead.
+    /// How many of them before the last request that came with nothing else in flight.
+    before_request: AtomicUsize,
+    /// When the last write was, in milliseconds since `created`.
     wrote_at: AtomicU64,
     /// Bytes were written that are not flushed.
     pub(super) unflushed: Flag,
@@ -82,11 +84,8 @@ pub(super) struct Notes {
     pub(super) lost: Flag,
 }
 
-const NEVER: u64 = u64::MAX;
-
 impl Notes {
-    /// `has_readings` says that the send queue may be read.
-    pub(super) fn new(has_readings: bool) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             created: Instant::now(),
             called: Flag::default(),
@@ -103,7 +102,8 @@ impl Notes {
             writes: Count::default(),
             written: AtomicUsize::new(0),
             counted: Flag::default(),
-            wrote_at: AtomicU64::new(if has_readings { NEVER } else { 0 }),
+            before_request: AtomicUsize::new(0),
+            wrote_at: AtomicU64::new(0),
             unflushed: Flag::default(),
             blocked: Flag::default(),
             quiet: Flag::default(),
@@ -147,10 +147,8 @@ impl Notes {
     pub(super) fn writes(&self) {
         self.writes.add();
         self.unflushed.set(true);
-        if self.wrote_at.load(Ordering::Relaxed) != NEVER {
-            let now = self.created.elapsed().as_millis() as u64;
-            self.wrote_at.store(now, Ordering::Relaxed);
-        }
+        let now = self.created.elapsed().as_millis() as u64;
+        self.wrote_at.store(now, Ordering::Relaxed);
     }
 
     pub(super) fn wrote(&self, bytes: usize) {
@@ -166,11 +164,22 @@ impl Notes {
         (self.written.load(Ordering::Relaxed), has_ended)
     }
 
-    /// Returns `true` if the last write is known to be that long ago.
+    /// Returns `true` if the last write was that long ago.
     pub(super) fn wrote_before(&self, long: Duration) -> bool {
-        let at = self.wrote_at.load(Ordering::Relaxed);
-        let since = (self.created.elapsed()).checked_sub(Duration::from_millis(at));
-        at != NEVER && since.is_some_and(|since| since >= long)
+        let at = Duration::from_millis(self.wrote_at.load(Ordering::Relaxed));
+        self.created.elapsed().saturating_sub(at) >= long
+    }
+
+    /// A request has come with nothing else in flight.
+    pub(super) fn begins(&self) {
+        let written = self.written.load(Ordering::Relaxed);
+        self.before_request.store(written, Ordering::Relaxed);
+    }
+
+    /// Returns how many bytes were written since then.
+    pub(super) fn since_request(&self) -> usize {
+        let written = self.written.load(Ordering::Relaxed);
+        written.wrapping_sub(self.before_request.load(Ordering::Relaxed))
     }
 
     /// Changes with every byte that comes or goes.

@@ -6,8 +6,11 @@
 //! or any other wrapper around the socket needs no hook.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::future::Future;
+use std::io::{Read, Seek};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +18,48 @@ use tokio::sync::oneshot;
 
 /// The state of a socket that is over on both sides, with everything acknowledged.
 const TIME_WAIT: &str = "06";
+
+/// The tables of the system, open from the start: a server that has run out of files needs them as well.
+#[derive(Clone, Debug)]
+pub(super) struct Tables(Arc<Mutex<Vec<File>>>);
+
+impl Tables {
+    /// Opens what there is.
+    pub(super) fn open() -> Self {
+        let names = match cfg!(target_os = "linux") {
+            true => &["/proc/net/tcp", "/proc/net/tcp6"][..],
+            false => &[],
+        };
+        let files = names.iter().filter_map(|name| File::open(name).ok());
+        Self(Arc::new(Mutex::new(files.collect())))
+    }
+
+    /// Begins to read them. It takes tens of microseconds a socket of the machine, so a thread of its own does it: the
+    /// runtime's threads for blocking work may all be busy.
+    pub(super) fn read(&self) -> impl Future<Output = SendQueues> + Send {
+        let (done, queues) = oneshot::channel();
+        let tables = self.clone();
+        let named = thread::Builder::new().name("tower-drain send queues".into());
+        // Where no thread can be had, the sender is dropped.
+        drop(named.spawn(move || drop(done.send(tables.queues()))));
+        async { queues.await.unwrap_or_default() }
+    }
+
+    fn queues(&self) -> SendQueues {
+        let began = Instant::now();
+        let mut queues = SendQueues::default();
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for file in &mut *files {
+            let mut table = String::new();
+            let read = file.rewind().and_then(|()| file.read_to_string(&mut table));
+            if read.is_ok() {
+                queues.add(&table);
+            }
+        }
+        queues.took = began.elapsed();
+        queues
+    }
+}
 
 /// The unacknowledged bytes of every TCP socket, by the peer's address. The end of the stream counts as one byte once
 /// it was sent.
@@ -25,27 +70,6 @@ pub(super) struct SendQueues {
 }
 
 impl SendQueues {
-    /// Begins to read the tables of the system; empty where it has none. It takes a few microseconds a socket of the machine, so
-    /// a thread of its own does it. The runtime's threads for blocking work may all be busy.
-    pub(super) fn read() -> impl Future<Output = Self> + Send {
-        let (done, queues) = oneshot::channel();
-        let read = move || {
-            let began = Instant::now();
-            let mut queues = Self::default();
-            for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-                if cfg!(target_os = "linux") {
-                    queues.add(&std::fs::read_to_string(table).unwrap_or_default());
-                }
-            }
-            queues.took = began.elapsed();
-            drop(done.send(queues));
-        };
-        // Where no thread can be had, the sender is dropped.
-        let named = thread::Builder::new().name("tower-drain send queues".into());
-        drop(named.spawn(read));
-        async { queues.await.unwrap_or_default() }
-    }
-
     /// Returns what `peer` has not acknowledged; `None` if the system does not say.
     pub(super) fn of(&self, peer: SocketAddr) -> Option<u64> {
         self.by_peer.get(&(peer.ip(), peer.port())).copied()
@@ -123,6 +147,20 @@ mod tests {
         assert_eq!(of(&queues, "127.0.0.2:54321"), Some(0x3_e8a0));
         assert_eq!(of(&queues, "[::ffff:127.0.0.5]:80"), Some(1));
         assert_eq!(of(&queues, "127.0.0.2:80"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_tables_can_be_read_again_and_tell_what_is_not_read() {
+        let tables = Tables::open();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut socket, address) = listener.accept().unwrap();
+        assert_eq!(tables.queues().of(address), Some(0));
+        socket.set_nonblocking(true).unwrap();
+        while std::io::Write::write(&mut socket, &[0; 1 << 16]).is_ok() {}
+        assert!(tables.queues().of(address).unwrap() > 0);
+        drop(peer);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! `Shutdown::serve`, and the loop behind it.
 
-use std::any::Any;
 use std::future::{pending, poll_fn, Future};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use super::connections::Connections;
-use super::delivery::Reading;
+use super::delivery::{Carrier, Reading};
 use super::door::Door;
 use super::peer::Origin;
 use super::tally::{DRAINED, STOP};
@@ -66,8 +65,9 @@ impl Shutdown {
     ///
     /// A socket takes megabytes before the peer has any of them. So a connection that has sent a response is closed only
     /// when its peer has it: when the peer's system has acknowledged everything (on Linux, from `/proc/net/tcp`), when a
-    /// peer of HTTP/2 has answered a ping behind the last byte, or when the peer has closed as well. Where none of these
-    /// can be known, a peer that took everything at once is given 5 s of silence. This lasts at most for what is left of
+    /// peer of HTTP/2 has answered a ping behind the last byte, or when the peer has closed as well. Over a Unix socket the
+    /// peer has what was written. Where none of these can be known, such as on other systems, a peer is given 5 s of
+    /// silence, and counts as served if the response was small and went out at once. This lasts at most for what is left of
     /// the drain and `close` after it. Requests that the layer does not count have `close` only.
     ///
     /// What is left then is dropped, and each connection that still had a request, or bytes that its peer did not have,
@@ -174,8 +174,7 @@ where
         match event.await {
             Event::Accepted(Some((handshake, peer))) => {
                 handle.exit().front.connected();
-                let address: &dyn Any = &peer;
-                connections.add(address.downcast_ref().copied(), |tally| {
+                connections.add(Carrier::of(&peer), |tally| {
                     let origin = Origin::new(PeerAddr(peer));
                     connection::serve(handshake, origin, app.clone(), handle.clone(), tally)
                 });

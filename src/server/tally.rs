@@ -3,7 +3,6 @@
 //! One word holds how much is in flight and what the connection was told, so that the release of the last thing in
 //! flight sees whether the task of the connection must be woken.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::task::Waker;
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
 
-use super::delivery::{Asks, Delivery, Readings};
+use super::delivery::{Asks, Carrier, Delivery, Readings};
 use super::notes::Notes;
 
 /// Requests go out, and new ones are unwelcome.
@@ -67,14 +66,14 @@ impl Standing {
 }
 
 impl Tally {
-    pub(super) fn new(peer: Option<SocketAddr>, told: usize, asks: Arc<Asks>) -> Arc<Self> {
-        let readings = Readings::new(peer, asks);
+    pub(super) fn new(carrier: Carrier, told: usize, asks: Arc<Asks>) -> Arc<Self> {
+        let readings = Readings::new(carrier, asks);
         Arc::new(Self {
             word: AtomicUsize::new(told),
             requests: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             task: AtomicWaker::new(),
-            notes: Notes::new(readings.are_possible()),
+            notes: Notes::new(),
             readings,
         })
     }
@@ -147,6 +146,7 @@ impl Tally {
         if self.standing().in_flight() == 0 {
             // An earlier response was slow, and is read by now.
             self.notes.blocked.set(false);
+            self.notes.begins();
             self.readings.is_read();
             if !http2 {
                 self.notes.counted.set(false);
@@ -186,9 +186,15 @@ impl Tally {
         awaits && self.standing().in_flight() == 0
     }
 
-    /// Returns `true` if the peer was slower than the response, or has taken more than a second to acknowledge it.
+    /// Returns `true` if the peer was slower than the response, has taken more than a second to acknowledge it, or may
+    /// have left in its own system's hands what nothing says that it has.
     pub(super) fn may_be_slow(&self) -> bool {
-        self.notes.blocked.get() || self.readings.was_slow()
+        /// What reaches a system whether or not its program reads: the first flight of a connection (RFC 6928).
+        const FIRST_FLIGHT: usize = 14_600;
+        let is_unsure = self.delivery() == Delivery::Unknown;
+        self.notes.blocked.get()
+            || self.readings.was_slow()
+            || is_unsure && self.notes.since_request() > FIRST_FLIGHT
     }
 
     /// Returns what is known of the bytes that were written.

@@ -9,6 +9,7 @@ mod lifetime;
 mod panics;
 mod reach;
 mod sequence;
+mod slow;
 mod support;
 mod tls;
 mod told;

@@ -11,12 +11,13 @@ use tokio::time::{advance, Instant};
 use tokio_test::{assert_pending, assert_ready_eq, task};
 
 use crate::server::connection::Ended;
+use crate::server::delivery::Carrier;
 use crate::server::held::{Held, Piece};
 use crate::server::stopping::Stopping;
 use crate::server::tally::{Standing, Tally, ABANDON, DRAINED, STOP};
 
 fn tally() -> Arc<Tally> {
-    Tally::new(None, 0, Arc::default())
+    Tally::new(Carrier::Other, 0, Arc::default())
 }
 
 fn request(tally: &Arc<Tally>, http2: bool) -> Held {
