@@ -111,3 +111,63 @@ async fn what_a_unix_socket_has_taken_has_arrived() {
     assert!(stopped.elapsed() < Duration::from_secs(4));
     assert_eq!(read_to_end(&mut peer).await.len(), LENGTH);
 }
+
+/// Reads everything, acknowledges what HTTP/2 wants acknowledged, and never closes.
+async fn acknowledges(mut peer: TcpStream) {
+    let mut head = [0; 9];
+    while tokio::io::AsyncReadExt::read_exact(&mut peer, &mut head)
+        .await
+        .is_ok()
+    {
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut payload = vec![0; length];
+        let read = tokio::io::AsyncReadExt::read_exact(&mut peer, &mut payload).await;
+        if read.is_err() {
+            break;
+        }
+        let (kind, flags) = (head[3], head[4]);
+        if matches!(kind, 4 | 6) && flags == 0 {
+            let payload = if kind == 6 { payload } else { Vec::new() };
+            let ack = [
+                &[0, 0, payload.len() as u8, kind, 1, 0, 0, 0, 0][..],
+                &payload,
+            ]
+            .concat();
+            if peer.write_all(&ack).await.is_err() {
+                break;
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn a_peer_of_http2_that_answers_a_ping_has_everything_though_it_never_closes() {
+    let (called, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (calls, gone) = (called.clone(), go.clone());
+    let (mut server, addr) = Server::over_tcp(service_fn(move |request: Request<Incoming>| {
+        let (called, go) = (called.clone(), go.clone());
+        async move {
+            if request.version() == http::Version::HTTP_2 {
+                called.notify_one();
+                go.notified().await;
+            }
+            text("hello")
+        }
+    }))
+    .await;
+    let mut peer = connect(addr).await;
+    send(&mut peer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    send(&mut peer, &[0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
+    let head = [0x82, 0x84, 0x86, 0x41, 1, b'a'];
+    send(&mut peer, &[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1]).await;
+    send(&mut peer, &head).await;
+    tokio::spawn(acknowledges(peer));
+    within("a call", calls.notified()).await;
+    server.stop_and_be_heard().await;
+    gone.notify_one();
+    let answered = std::time::Instant::now();
+    assert_eq!(server.returned().await, 0);
+    let silence = crate::server::closing::LINGER;
+    assert!(answered.elapsed() < silence, "{:?}", answered.elapsed());
+}
