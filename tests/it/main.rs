@@ -16,6 +16,8 @@ mod admin_exit;
 #[cfg(feature = "admin")]
 mod admin_late;
 #[cfg(feature = "admin")]
+mod admin_numbers;
+#[cfg(feature = "admin")]
 mod admin_orders;
 #[cfg(feature = "admin")]
 mod admin_probes;
@@ -23,6 +25,8 @@ mod admin_probes;
 mod admin_property;
 #[cfg(feature = "admin")]
 mod admin_snapshot;
+#[cfg(feature = "admin")]
+mod admin_snapshot_read;
 #[cfg(feature = "admin")]
 mod admin_sockets;
 #[cfg(feature = "admin")]
@@ -87,6 +91,8 @@ mod shutdown_order;
 mod shutdown_server;
 #[cfg(feature = "shutdown")]
 mod shutdown_support;
+#[cfg(feature = "shutdown")]
+mod shutdown_words;
 mod sockets_axum;
 mod sockets_close;
 mod sockets_cut;

@@ -3,6 +3,7 @@
 
 mod config;
 mod hurry;
+mod pages;
 mod rules;
 mod settling;
 
