@@ -6,15 +6,15 @@ use std::sync::{Mutex, PoisonError};
 
 /// What the server saw of the front during the lame duck, in [`ShutdownReport`](crate::ShutdownReport::front).
 ///
-/// A front that was told sends nothing in the last second of the lame duck. One that was not told goes on, and its
+/// A front that was told opens no connection in the last second of the lame duck. One that was not told goes on, and its
 /// users see refused connections once the socket is closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FrontReport {
-    /// How often the handle's readiness service has answered 503. `None` if it was never made, so that something else
-    /// answers for readiness, or nothing does.
+    /// How often readiness has answered 503 in the whole lame duck. `None` if `DrainHandle::readiness` was never called, so
+    /// that something else answers for it, or nothing does.
     pub readiness_asked: Option<u64>,
-    /// How many connections came in the last second of the lame duck, less one for each probe. `None` from a server
+    /// How many connections came in the last second of the lame duck, less one for each probe in it. `None` from a server
     /// that does not count them: [`serve`](crate::Shutdown::serve) does.
     pub late_connections: Option<u64>,
     /// How many requests came in that second, without those that the handle's services for liveness, readiness and status
@@ -23,9 +23,10 @@ pub struct FrontReport {
 }
 
 impl FrontReport {
-    /// Returns `true` if connections or requests still came.
+    /// Returns `true` if new connections still came. Requests on open connections of HTTP/2 are no sign of a front that was
+    /// not told: they go on until the GOAWAY.
     pub fn still_sends(&self) -> bool {
-        self.late_connections.unwrap_or(0) > 0 || self.late_requests.unwrap_or(0) > 0
+        self.late_connections.unwrap_or(0) > 0
     }
 }
 

@@ -62,14 +62,13 @@ pin_project! {
     /// resolve it, and one success in between starts the count anew. With the defaults, a backend that hangs is lost
     /// 20 s after the first probe that it did not answer.
     ///
-    /// A time in which this process itself stood still is not the backend's silence: a stop by SIGSTOP, a machine that
-    /// is paused, a handler that blocks the thread. If a timer comes late by more than an eighth of the timeout, and
-    /// more than 20 ms, the probe that is on gets its timeout anew, up to three times. A paused clock of tokio that is
-    /// advanced is no such time.
+    /// If this process itself stood still, the probe is not blamed: by a SIGSTOP, a paused machine, or a handler that
+    /// blocks the thread. When a timer fires late by more than an eighth of the timeout and more than 20 ms, the timeout
+    /// of the probe starts again, up to three times, so that a probe may take four timeouts and the pauses. Advancing
+    /// tokio's paused clock does not count.
     ///
-    /// The probe is polled in the task that polls this future. A panic in it is a failure, also one in its drop, in its
-    /// error's `Display`, or in the drop of either; of the causes of an error the first 16 are told. The probe must not
-    /// block its thread: nothing can take that back. Failures are logged at `warn` with the target `tower_drain::agent`, and the
+    /// The probe is polled in the task that polls this future. A panic in the probe, in its error's `Display`, or when
+    /// either is dropped is a failure. At most 16 causes of an error are logged. The probe must not block its thread: nothing can take that back. Failures are logged at `warn` with the target `tower_drain::agent`, and the
     /// success that ends a row of them at `info`.
     ///
     /// # Whom it stops

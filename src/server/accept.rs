@@ -20,10 +20,9 @@ use crate::BoxError;
 ///
 /// # Errors of accepting
 ///
-/// An error is taken for one of a single connection or of the network, and the server accepts the next one at once.
-/// It pauses for a second where something has run out: files (EMFILE, ENFILE), buffers (ENOBUFS) or memory (ENOMEM;
-/// [`OutOfMemory`](io::ErrorKind::OutOfMemory)). Once more than 64 errors have come without a connection between them,
-/// it pauses for 10 ms after each, so that a listener that always fails does not take a whole core.
+/// Most errors concern one connection or the network, and the server goes on at once. If files (EMFILE, ENFILE), buffers
+/// (ENOBUFS) or memory (ENOMEM; [`OutOfMemory`](io::ErrorKind::OutOfMemory)) have run out, it pauses for a second. After
+/// 64 errors in a row it pauses for 10 ms after each, so that a listener that always fails does not take a whole core.
 pub trait Accept: Send + Unpin + 'static {
     /// A connection that is ready for HTTP.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;

@@ -47,19 +47,20 @@ impl Shutdown {
     ///
     /// # Connections
     ///
-    /// - A handshake may take 10 s. The head of a request may take 30 s from its first byte, and the first request of a
-    ///   connection 30 s from its start, over HTTP/1 and HTTP/2. After that a connection may be idle for as long as the
-    ///   peer likes. Over HTTP/2 the time for a head counts for the first request only.
+    /// - A handshake may take 10 s. A new connection has 30 s for its first request. Over HTTP/1, each later head may take
+    ///   30 s from its first byte; over HTTP/2, later heads have no limit. In between, a connection may be idle for as
+    ///   long as the peer likes.
     /// - When the listening socket closes, the connections that the operating system has let in are still accepted.
     /// - When connections are told to stop, requests that have arrived are answered first. HTTP/1 then answers with
     ///   `connection: close`, and HTTP/2 sends GOAWAY. Requests in flight are waited for. An idle connection is closed
     ///   at once, except that a peer that was accepted less than 500 ms ago may still send its first request, and that
     ///   one of HTTP/2 has 500 ms to answer the ping behind the GOAWAY.
-    /// - An HTTP/1 response that began before the stop could not say that the connection closes. Behind it, the
-    ///   connection stays open for 500 ms for one more request. While requests are rejected, that one gets the 503, but
-    ///   a safe one without a body gets the end of the connection, upon which clients and proxies repeat it.
-    /// - A client that ends its side of the connection counts as gone, and its handler is dropped: a client that gives up
-    ///   looks the same. So a client must not half-close before it has its response.
+    /// - An HTTP/1 response that began before the stop could not say that the connection closes. After it, the connection
+    ///   stays open for 500 ms, for a request that may be on its way. Until requests are rejected, that request is
+    ///   served. From then on it gets the 503. A safe request without a body gets no answer instead: the connection
+    ///   closes, and clients and proxies repeat the request.
+    /// - At any time, a client that ends its side of the connection counts as gone, and its handler is dropped: a client
+    ///   that gives up looks the same. So a client must not half-close before its response begins.
     ///
     /// # What "sent" means
     ///
@@ -67,14 +68,15 @@ impl Shutdown {
     /// when its peer has it: when the peer's system has acknowledged everything (on Linux, from `/proc/net/tcp`), when a
     /// peer of HTTP/2 has answered a ping behind the last byte, or when the peer has closed as well. Over a Unix socket the
     /// peer has what was written. Where none of these can be known, such as on other systems, a peer is given 5 s of
-    /// silence, and counts as served if the response was small and went out at once. This lasts at most for what is left of
-    /// the drain and `close` after it. Requests that the layer does not count have `close` only.
+    /// silence, and counts as served if the response was small and went out at once. The whole wait lasts at most for what is
+    /// left of the drain plus `close`. For requests that do not pass the layer, it is `close`.
     ///
     /// What is left then is dropped, and each connection that still had a request, or bytes that its peer did not have,
     /// is counted as [`unflushed`](ShutdownReport::unflushed). So is each one that was still in the backlog.
     ///
     /// - A client that is still sending its body when it is answered is listened to until it stops, for at most 30 s, so
-    ///   that it gets to read the response (as nginx does with `lingering_close`).
+    ///   that it gets to read the response (as nginx does with `lingering_close`). During a stop this ends with the wait
+    ///   above.
     /// - A body of HTTP/1.0 without a length ends with its connection. If it is cut, breaks or is dropped, a TCP connection
     ///   ends in a reset, so that it does not look whole. Over TLS it ends without a `close_notify`. A Unix socket has
     ///   neither, and the end looks clean.
@@ -87,7 +89,8 @@ impl Shutdown {
     /// # Errors
     ///
     /// A [`ConfigError`](crate::ConfigError), before anything is accepted; the socket is closed then. Errors of single
-    /// connections end those; errors of accepting are logged, and accepting goes on after a pause.
+    /// connections end those; errors of accepting are logged, and accepting goes on, at once or
+    /// [after a pause](Accept#errors-of-accepting).
     ///
     /// # Panics
     ///

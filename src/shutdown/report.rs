@@ -26,7 +26,8 @@ pub struct ShutdownReport {
     pub cut: usize,
     /// Who was still held when the server had returned.
     pub still_held: Vec<Straggler>,
-    /// How many connections ended with a request in flight, or with bytes that their peers did not have. From
+    /// How many connections were ended with a request in flight, or with bytes that their peers did not have, and how many
+    /// were left in the backlog. Clients that left by themselves and exempt requests do not count. From
     /// [`serve`](crate::Shutdown::serve), see "What 'sent' means" there. From [`run`](crate::Shutdown::run), which cannot
     /// see connections, it is 1 if the server had not returned at the end of `close`.
     pub unflushed: usize,

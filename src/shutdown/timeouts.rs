@@ -51,9 +51,8 @@ pub struct Timeouts {
     pub settle: Duration,
     /// From the begin of rejecting: for what was admitted. 300 s; `GRACEFUL_SHUTDOWN_TIMEOUT`.
     pub drain: Duration,
-    /// For connections to send what is written and close. Under [`serve`](crate::Shutdown::serve), bytes on their way
-    /// to a slow peer also have what the drain did not need of its time, as the same bytes in a stream would, and no
-    /// limit if the drain has none. 10 s; `GRACEFUL_SHUTDOWN_CLOSE_TIMEOUT`.
+    /// For connections to send what is written and close. Under [`serve`](crate::Shutdown::serve), a connection whose peer
+    /// reads slowly may use the unused part of `drain` as well, which has no limit if `drain` has none. 10 s; `GRACEFUL_SHUTDOWN_CLOSE_TIMEOUT`.
     pub close: Duration,
     /// When the platform kills the process, counted from the signal: under Kubernetes
     /// `terminationGracePeriodSeconds`, less what a `preStop` hook takes. 330 s; `GRACEFUL_SHUTDOWN_PLATFORM_TIMEOUT`.

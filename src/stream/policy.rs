@@ -27,9 +27,9 @@ use std::time::Duration;
 /// | `application/grpc` | between two messages, with `UNAVAILABLE` in its trailers |
 /// | `application/grpc-web`, also `-text` | between two messages, after [trailers in the body](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md) that say `UNAVAILABLE` |
 /// | `application/connect+json`, `+proto` or another | between two messages, after an [EndStreamResponse](https://connectrpc.com/docs/protocol/#error-end-stream) that says `unavailable` |
-/// | `application/x-ndjson`, `application/jsonl` and other names of JSON lines | between two lines |
-/// | `application/json-seq` ([RFC 7464](https://www.rfc-editor.org/rfc/rfc7464)) | between two records |
-/// | with a `content-encoding` other than `identity` | by itself only: the drain waits, because only the encoder can write its last bytes |
+/// | `application/x-ndjson`, `application/jsonl` and other names of JSON lines | between two lines; it looks whole |
+/// | `application/json-seq` ([RFC 7464](https://www.rfc-editor.org/rfc/rfc7464)) | between two records; it looks whole |
+/// | with a `content-encoding` other than `identity` | by itself only, because the encoder has its last bytes. `End` and `EndAfter` do nothing to it: compress outside of this layer, or use [`Break`](Self::Break) |
 /// | anything else | wherever it is. **A client cannot tell this end from that of a whole response**: [`Break`](Self::Break) says it |
 ///
 /// A body in the middle of an event, message, line or record goes on until that ends, for at most 1 s. After that an
@@ -47,8 +47,9 @@ pub enum StreamPolicy {
     /// next drain arms it anew. `Duration::MAX` is never.
     EndAfter(Duration),
     /// It ends in a [`BreakError`](crate::BreakError) as soon as rejecting begins, wherever it is and also if it is
-    /// encoded, or in gRPC in trailers that say `UNAVAILABLE`. For a response that must not be taken for whole, such as
-    /// a download or a JSON array.
+    /// encoded, or in gRPC in trailers that say `UNAVAILABLE`. For a response of unknown length that must not be
+    /// taken for whole, such as a generated download or a JSON array. The client sees a chunked body without its last
+    /// chunk, or a reset stream.
     Break,
     /// [`Break`](Self::Break), that long after rejecting began, as for [`EndAfter`](Self::EndAfter).
     BreakAfter(Duration),
