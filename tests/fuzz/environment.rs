@@ -37,6 +37,8 @@ pub(crate) fn fuzz(input: &[u8]) {
             None => std::env::remove_var(name),
         }
     }
+    // An empty one counts as not set.
+    let values = values.map(|value| value.filter(|value| !value.is_empty()));
     seconds(&values[..5], Timeouts::from_env());
     signals(values[5], values[6], Signals::from_env());
 }
