@@ -84,7 +84,9 @@ where
             }
             self.note_owed(after);
             let is_idle = after.in_flight() == 0;
-            if !after.is_over() || is_idle && (notes.unflushed.get() || notes.closing.get()) {
+            let writes = notes.unflushed.get() || notes.closing.get();
+            // A peer that has everything, or never asked for anything, may leave the rest unread.
+            if !after.is_over() || is_idle && writes && !notes.quiet.get() {
                 return Poll::Pending;
             }
             match self.poll_idle(is_idle, cx) {
