@@ -103,21 +103,26 @@ pub(crate) async fn play(
     }
     let mut stdout = child.stdout.take().expect("piped");
     let mut got = Got::new(ask);
-    let mut piece = vec![0; 64 * 1024];
+    let (mut piece, mut data) = (vec![0; 64 * 1024], Vec::new());
     loop {
         let read = stdout.read(&mut piece).await.expect("a pipe");
         drop(ready.take());
-        got.take(&piece[..read]);
+        data.extend_from_slice(&piece[..read]);
         if read == 0 {
             break;
         }
     }
     let output = child.wait_with_output().await.expect("a child of ours");
+    let code = output.status.code();
+    // A program may have passed on the body of a 503 before it failed.
+    if code != Some(REJECTED) {
+        got.take(&data);
+    }
     let in_time = match clock.is_finished() {
         true => clock.await.is_ok_and(|clock| clock.is_in_time()),
         false => !steps.has_left(),
     };
-    let end = match output.status.code() {
+    let end = match code {
         Some(0) => got.end(),
         Some(REJECTED) => End::Rejected,
         _ => {
