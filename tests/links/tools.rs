@@ -113,8 +113,11 @@ pub(crate) async fn play(
         }
     }
     let output = child.wait_with_output().await.expect("a child of ours");
-    let code = output.status.code();
-    // A program may have passed on the body of a 503 before it failed.
+    // Through a program that runs the program, the exit code may be another's. The body of the 503 is not.
+    let code = match data.starts_with(b"the service is shutting down") {
+        true => Some(REJECTED),
+        false => output.status.code(),
+    };
     if code != Some(REJECTED) {
         got.take(&data);
     }
