@@ -45,6 +45,7 @@ impl fmt::Display for FrontReport {
 
 /// In the extensions of a response to a probe.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "admin"), allow(dead_code))]
 pub(crate) struct Probe;
 
 impl Probe {
