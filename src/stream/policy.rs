@@ -63,7 +63,7 @@ pub(super) enum Kind {
 }
 
 impl StreamPolicy {
-    /// How it ends, and how long after the begin; `None` for not at all.
+    /// How it ends, and how long after the start of rejecting; `None` if it does not.
     pub(super) fn ending(self) -> Option<(Kind, Duration)> {
         match self {
             Self::Wait => None,

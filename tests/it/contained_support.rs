@@ -1,4 +1,4 @@
-//! Errors and values of a caller's that panic where nobody expects it.
+//! Errors and values of the caller that panic in unexpected places.
 
 use std::error::Error;
 use std::fmt;

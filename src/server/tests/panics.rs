@@ -87,7 +87,7 @@ async fn a_stream_that_panics_with_what_panics_in_its_drop_ends_alone() {
     server.close_and_stop();
     go.notify_one();
     assert!(within("the slow answer", slow).await.unwrap().is_ok());
-    // One more that nobody looks at before the end.
+    // One more that is not looked at before the end.
     drop(client);
     assert_eq!(server.returned().await, 0);
 }
